@@ -1,0 +1,34 @@
+"""The adapter catalogue: a port's adapters are found by entry point, chosen by URL scheme, imported only when used."""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from weft.core.errors import Invalid, Unsupported
+
+
+def adapter_schemes(port: str) -> dict[str, EntryPoint]:
+    """Every installed adapter of a port (`log`, `store`), by URL scheme."""
+    return {point.name: point for point in sorted(entry_points(group=f"weft.{port}"))}
+
+
+def load_adapter(port: str, url: str) -> type[Any]:
+    """The adapter class that serves `url`.
+
+    Raises Invalid for a text without a scheme or with an unknown one, Unsupported where the adapter's extra is not installed.
+    """
+    scheme, separator, _ = url.partition("://")
+    known = adapter_schemes(port)
+    if not separator:
+        raise Invalid(f"'{url}' is not a {port} address; it starts with one of: {_listing(known)}", field=f"{port}.url")
+    if scheme not in known:
+        raise Invalid(f"no {port} adapter is called '{scheme}'; installed are: {_listing(known)}", field=f"{port}.url")
+    try:
+        return known[scheme].load()
+    except ModuleNotFoundError as missing:
+        raise Unsupported(
+            f"the {port} adapter '{scheme}' needs the package '{missing.name}'; install weft[{scheme}]"
+        ) from missing
+
+
+def _listing(schemes: dict[str, EntryPoint]) -> str:
+    return ", ".join(f"{scheme}://" for scheme in schemes) or "none"

@@ -1,0 +1,1 @@
+"""The embedded log: SQLite files, one folder per partition."""
