@@ -7,7 +7,8 @@ from weft.core.event import EventRow
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Which events to erase: every condition that is given must hold; times are half-open [start, end). At least one is needed."""
+    """Which events to erase: every condition that is given must hold; times are half-open [start, end). At least one is
+    needed."""
 
     source: str | None = None
     subject: str | None = None

@@ -102,7 +102,8 @@ class Log(AbstractAsyncContextManager["Log"], ABC):
 
     @abstractmethod
     async def tick(self, topic: str, time_us: int) -> None:
-        """Append a tick to this process's partitions of a topic: event time has come at least this far though nothing happened."""
+        """Append a tick to this process's partitions of a topic: event time has come at least this far though nothing
+        happened."""
 
     @abstractmethod
     async def read(self, at: TopicPartition, offset: int, *, max_bytes: int = 4 * 1024 * 1024) -> Sequence[LogBatch]:
@@ -136,7 +137,8 @@ class Log(AbstractAsyncContextManager["Log"], ABC):
     async def erase(self, erasure: Erasure) -> int:
         """Remove matching events from retained batches for good, bytes included; offsets of the others do not change.
 
-        Returns events erased. Their offsets stay empty: later reads give the runs of events between the gaps as batches of their own.
+        Returns events erased. Their offsets stay empty: later reads give the runs of events between the gaps as batches
+        of their own.
         """
 
     @abstractmethod

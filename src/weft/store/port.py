@@ -25,7 +25,8 @@ class EventStore(AbstractAsyncContextManager["EventStore"], ABC):
         """Take batches in log order per partition. When it returns they can be found by every question to this object.
 
         Idempotent: a batch below the position is ignored, an event whose (source, id) is stored already is counted as a repeat,
-        also when it comes from another partition. Returns slowly rather than growing without bound (memory is bounded in bytes).
+        also when it comes from another partition. Returns slowly rather than growing without bound (memory is bounded
+        in bytes).
         Raises StorageFull or Unavailable when it cannot take more; the same batches may then be handed in again.
         """
 
@@ -55,7 +56,8 @@ class EventStore(AbstractAsyncContextManager["EventStore"], ABC):
 
     @abstractmethod
     async def erase(self, erasure: Erasure) -> int:
-        """Remove matching events for good, bytes included; returns how many. After it no question finds them, also after a crash."""
+        """Remove matching events for good, bytes included; returns how many. After it no question finds them, also
+        after a crash."""
 
     @abstractmethod
     async def state(self) -> StoreState:

@@ -64,7 +64,8 @@ class Aggregate:
     `field` is what the metric is computed over: a column or `data.<path>` (count needs none; without it count counts events).
     Values that are no finite number are left out of sum, avg, min, max and p95. p95 is exact: the smallest value with at least
     95 % of the values at or below it, interpolated linearly as PostgreSQL's percentile_cont does.
-    `group_by` holds type, source, severity, user_id, `data.<path>`, hour, day or interval (of `interval_us`, aligned to the epoch).
+    `group_by` holds type, source, severity, user_id, `data.<path>`, hour, day or interval (of `interval_us`, aligned to
+    the epoch).
     """
 
     filter: Filter
@@ -77,7 +78,8 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group: its keys in the order of `group_by` (None where the event has no such field; times as microseconds) and its value."""
+    """One group: its keys in the order of `group_by` (None where the event has no such field; times as microseconds)
+    and its value."""
 
     keys: tuple[str | int | float | bool | None, ...]
     value: float | int | None
@@ -85,7 +87,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """Several counts per interval in one pass, for the dashboard's history: `interval_us` aligned to the epoch, half-open range."""
+    """Several counts per interval in one pass, for the dashboard's history: `interval_us` aligned to the epoch, half-
+    open range."""
 
     filter: Filter
     interval_us: int
