@@ -39,7 +39,10 @@ HotHandler = Callable[[HotRequest], Awaitable[HotResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HotRoute:
-    """A route served at the edge. `limit` names the rate limit it counts against; `operation` is its OpenAPI operation object."""
+    """A route served at the edge.
+
+    `limit` names the rate limit it counts against; `operation` is its OpenAPI operation object.
+    """
 
     method: str
     path: str
