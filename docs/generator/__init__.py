@@ -1,0 +1,1 @@
+"""One file per generated page; each offers `render() -> str`."""
