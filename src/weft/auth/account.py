@@ -1,0 +1,225 @@
+"""Accounts: made, found, changed, put out of force. The routes and the CLI call the same functions."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from weft.auth.password import Passwords
+from weft.auth.remembered import Remembered
+from weft.auth.session import Sessions
+from weft.auth.tables import User
+from weft.core.clock import Clock
+from weft.core.errors import Conflict, Invalid, NotFound
+from weft.core.ids import new_id
+from weft.core.principal import Role
+from weft.db.database import Database
+
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
+_TAKEN: Final = "REGISTER_USER_ALREADY_EXISTS"
+
+
+class Accounts:
+    """The accounts of this installation."""
+
+    def __init__(
+        self, database: Database, *, passwords: Passwords, sessions: Sessions, remembered: Remembered, clock: Clock
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._sessions = sessions
+        self._remembered = remembered
+        self._clock = clock
+
+    async def create(
+        self,
+        email: str,
+        password: str,
+        *,
+        role: Role = Role.USER,
+        is_verified: bool = False,
+        password_is_initial: bool = False,
+        only_first: bool = False,
+    ) -> User:
+        """A new account. Raises Conflict where the address is taken (or, with `only_first`, where any account exists)."""
+        email = read_email(email)
+        self._passwords.check(password, email=email)
+        hashed = await self._passwords.hash(password)
+        now_us = self._clock.now_us()
+        user = User(
+            id=new_id(now_us),
+            email=email,
+            hashed_password=hashed,
+            role=role.value,
+            is_active=True,
+            is_verified=is_verified,
+            password_is_initial=password_is_initial,
+            token_version=0,
+            created_at_us=now_us,
+            updated_at_us=now_us,
+        )
+        try:
+            async with self._database.writing() as session:
+                if only_first:
+                    await _refuse_second(session)
+                session.add(user)
+        except Conflict as taken:
+            raise Conflict(f"an account for '{email}' exists already", code=_TAKEN) from taken
+        return user
+
+    async def find_by_email(self, email: str) -> User | None:
+        """The account of an address, in force or not."""
+        async with self._database.reading() as session:
+            return await session.scalar(select(User).where(User.email == email.strip().lower()))
+
+    async def get(self, user_id: str) -> User:
+        """The account of an id, in force or not. Raises NotFound."""
+        async with self._database.reading() as session:
+            return await _get(session, user_id)
+
+    async def count(self) -> int:
+        """How many accounts there are, deleted ones included."""
+        async with self._database.reading() as session:
+            return await session.scalar(select(func.count()).select_from(User)) or 0
+
+    async def list_accounts(
+        self, *, skip: int = 0, limit: int = 25, include_deleted: bool = False
+    ) -> tuple[Sequence[User], int]:
+        """A page of accounts, oldest first, and how many there are."""
+        chosen = select(User) if include_deleted else select(User).where(User.deleted_at_us.is_(None))
+        async with self._database.reading() as session:
+            total = await session.scalar(select(func.count()).select_from(chosen.subquery()))
+            rows = await session.scalars(chosen.order_by(User.id).offset(skip).limit(limit))
+            return rows.all(), total or 0
+
+    async def list_roles(self) -> dict[Role, int]:
+        """How many accounts in force have each role."""
+        async with self._database.reading() as session:
+            counted = await session.execute(
+                select(User.role, func.count()).where(User.is_active, User.deleted_at_us.is_(None)).group_by(User.role)
+            )
+            return {Role(role): number for role, number in counted}
+
+    async def has_initial_password(self) -> bool:
+        """Whether an administrator in force still has the password that was printed at the first start."""
+        async with self._database.reading() as session:
+            found = await session.scalar(
+                select(User.id).where(User.password_is_initial, User.is_active, User.deleted_at_us.is_(None)).limit(1)
+            )
+            return found is not None
+
+    async def change(
+        self,
+        user_id: str,
+        *,
+        email: str | None = None,
+        role: Role | None = None,
+        is_active: bool | None = None,
+        is_verified: bool | None = None,
+    ) -> User:
+        """Change what is given. A new address is an unverified one. Raises Conflict for the last administrator."""
+        try:
+            async with self._database.writing() as session:
+                user = await _get(session, user_id)
+                if email is not None and read_email(email) != user.email:
+                    user.email = read_email(email)
+                    user.is_verified = False
+                if is_verified is not None:
+                    user.is_verified = is_verified
+                if (role is not None and role is not Role.ADMIN) or is_active is False:
+                    await _keep_an_administrator(session, user)
+                if role is not None:
+                    user.role = role.value
+                if is_active is not None:
+                    user.is_active = is_active
+                    user.token_version += 0 if is_active else 1
+                user.updated_at_us = self._clock.now_us()
+        except Conflict as taken:
+            if "administrator" in taken.message:
+                raise
+            raise Conflict(f"an account for '{email}' exists already", code="UPDATE_USER_EMAIL_ALREADY_EXISTS") from taken
+        self._remembered.forget_user(user_id)
+        if is_active is False:
+            await self._sessions.end_others(user_id, None, "account deactivated")
+        return user
+
+    async def set_password(self, user_id: str, password: str, *, keep_session: str | None = None) -> User:
+        """A new password; every other session of the account ends."""
+        async with self._database.reading() as session:
+            user = await _get(session, user_id)
+        self._passwords.check(password, email=user.email)
+        hashed = await self._passwords.hash(password)
+        async with self._database.writing() as session:
+            user = await _get(session, user_id)
+            user.hashed_password = hashed
+            user.password_is_initial = False
+            user.token_version += 0 if keep_session else 1
+            user.updated_at_us = self._clock.now_us()
+        await self._sessions.end_others(user_id, keep_session, "password changed")
+        return user
+
+    async def check_password(self, user: User, password: str) -> bool:
+        """Whether the password is the account's."""
+        return (await self._passwords.verify(password, user.hashed_password))[0]
+
+    async def delete(self, user_id: str) -> None:
+        """Put an account out of force for good; what it did keeps its name. Raises Conflict for the last administrator."""
+        async with self._database.writing() as session:
+            user = await _get(session, user_id)
+            if user.deleted_at_us is not None:
+                raise NotFound(f"there is no account '{user_id}'")
+            await _keep_an_administrator(session, user)
+            user.deleted_at_us = self._clock.now_us()
+            user.token_version += 1
+        await self._sessions.end_others(user_id, None, "account deleted")
+
+    async def restore(self, user_id: str) -> User:
+        """Bring a deleted account back. Raises NotFound where it is not deleted."""
+        async with self._database.writing() as session:
+            user = await _get(session, user_id)
+            if user.deleted_at_us is None:
+                raise NotFound(f"there is no deleted account '{user_id}'")
+            user.deleted_at_us = None
+            user.updated_at_us = self._clock.now_us()
+        return user
+
+
+def read_email(text: str) -> str:
+    """An e-mail address in the one form it is kept in. Raises Invalid."""
+    email = text.strip().lower()
+    if len(email) > 320 or not _EMAIL.fullmatch(email):
+        raise Invalid(f"'{text[:64]}' is not an e-mail address", field="email")
+    return email
+
+
+def make_password() -> str:
+    """A random password that can be read aloud: 20 characters, more than 95 bits."""
+    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(4))
+
+
+async def _get(session: AsyncSession, user_id: str) -> User:
+    user = await session.get(User, user_id)
+    if user is None:
+        raise NotFound(f"there is no account '{user_id[:64]}'")
+    return user
+
+
+async def _refuse_second(session: AsyncSession) -> None:
+    if await session.scalar(select(func.count()).select_from(User)):
+        raise Conflict("there is an account already")
+
+
+async def _keep_an_administrator(session: AsyncSession, user: User) -> None:
+    if user.role != Role.ADMIN or not user.may_sign_in:
+        return
+    others = await session.scalar(
+        select(func.count())
+        .select_from(User)
+        .where(User.role == Role.ADMIN.value, User.is_active, User.deleted_at_us.is_(None), User.id != user.id)
+    )
+    if not others:
+        raise Conflict(f"'{user.email}' is the last administrator; make another one first")

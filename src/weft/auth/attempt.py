@@ -1,0 +1,95 @@
+"""Failed sign-ins, counted by account and by address, and the wait they cost.
+
+An attempt is charged before the password is looked at and given back after success, so a hundred guesses at once are a
+hundred attempts. Unknown accounts are counted like known ones: the answer tells nothing. Where the counters cannot be
+written there is no sign-in (fail closed).
+"""
+
+import hashlib
+import ipaddress
+from typing import Final
+
+from sqlalchemy import delete
+
+from weft.auth.tables import Attempt
+from weft.core.clock import Clock
+from weft.core.errors import Busy
+from weft.core.times import HOUR_US, MINUTE_US, SECOND_US
+from weft.db.database import Database
+
+_FORGIVEN_AFTER_US: Final = HOUR_US
+_LONGEST_SHIFT: Final = 20
+
+
+class Attempts:
+    """The counters of one kind of attempt (`login`, `request`)."""
+
+    def __init__(
+        self, database: Database, *, kind: str, per_account: int, per_address: int, longest_minutes: int, clock: Clock
+    ) -> None:
+        self._database = database
+        self._kind = kind
+        self._per_account = per_account
+        self._per_address = per_address
+        self._longest_us = longest_minutes * MINUTE_US
+        self._clock = clock
+
+    async def charge(self, email: str, client_ip: str) -> None:
+        """Count one attempt. Raises Busy, saying for how long, where the account or the address has to wait."""
+        now_us = self._clock.now_us()
+        limits = {self._account(email): self._per_account, self._address(client_ip): self._per_address}
+        async with self._database.writing() as session:
+            rows = {key: await session.get(Attempt, key, with_for_update=True) for key in sorted(limits)}
+            waits = [row.locked_until_us - now_us for row in rows.values() if row and row.locked_until_us > now_us]
+            if waits:
+                wait_s = -(-max(waits) // SECOND_US)
+                raise Busy(
+                    f"too many attempts; try again in {wait_s} seconds",
+                    retry_after_s=wait_s,
+                    rate_limit=self._kind,
+                    limit=self._per_account,
+                )
+            for key, found in rows.items():
+                row = found or Attempt(key=key, failures=0, last_us=now_us, locked_until_us=0)
+                session.add(row)
+                row.failures = 1 if now_us - row.last_us > _FORGIVEN_AFTER_US else row.failures + 1
+                row.last_us = now_us
+                row.locked_until_us = now_us + self._wait_us(row.failures - limits[key])
+
+    async def give_back(self, email: str, client_ip: str) -> None:
+        """A sign-in succeeded: the account starts anew, the address gets its one attempt back."""
+        now_us = self._clock.now_us()
+        async with self._database.writing() as session:
+            await session.execute(delete(Attempt).where(Attempt.key == self._account(email)))
+            row = await session.get(Attempt, self._address(client_ip), with_for_update=True)
+            if row is not None:
+                row.failures = max(0, row.failures - 1)
+                row.locked_until_us = now_us
+            await session.execute(delete(Attempt).where(Attempt.last_us < now_us - 24 * HOUR_US))
+
+    async def forgive(self, email: str) -> None:
+        """Let an account try again at once, as after its password was set by an administrator."""
+        async with self._database.writing() as session:
+            await session.execute(delete(Attempt).where(Attempt.key == self._account(email)))
+
+    def _wait_us(self, beyond: int) -> int:
+        if beyond < 0:
+            return 0
+        return min(SECOND_US << min(beyond, _LONGEST_SHIFT), self._longest_us)
+
+    def _account(self, email: str) -> str:
+        return f"{self._kind}:account:" + hashlib.sha256(email.encode()).hexdigest()
+
+    def _address(self, client_ip: str) -> str:
+        return f"{self._kind}:address:{_household(client_ip)}"
+
+
+def _household(client_ip: str) -> str:
+    """The address, or for IPv6 its network: one household has 2^64 of them."""
+    try:
+        address = ipaddress.ip_address(client_ip)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

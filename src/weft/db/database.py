@@ -1,0 +1,87 @@
+"""Database: units of work on one database, and its errors in our own words."""
+
+import errno
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from weft.core.errors import Conflict, StorageFull, Unavailable, WeftError
+from weft.db.engine import open_engine, read_url
+from weft.db.settings import DbSettings
+
+
+class Database:
+    """One database, opened lazily. Everything done inside one `writing()` block happens, or none of it."""
+
+    def __init__(self, url: str, *, settings: DbSettings | None = None) -> None:
+        self._url = read_url(url)
+        self._settings = settings or DbSettings()
+        self._engine = open_engine(self._url, self._settings)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """SQLAlchemy's engine, for migrations and tools."""
+        return self._engine
+
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._url.get_backend_name()
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database; None for a server or for one in memory."""
+        name = self._url.database
+        return Path(name) if self.kind == "sqlite" and name and name != ":memory:" else None
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncSession, None]:
+        """A unit of work that only reads. Raises Unavailable where the database is away."""
+        async with self._session(writing=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncSession, None]:
+        """A unit of work, committed at its end and rolled back on any error.
+
+        Raises Conflict where a unique value is taken, StorageFull where the disk is, Unavailable where the database is away
+        or somebody else holds the write lock for too long.
+        """
+        async with self._session(writing=True) as session:
+            yield session
+            await session.commit()
+
+    @asynccontextmanager
+    async def _session(self, *, writing: bool) -> AsyncGenerator[AsyncSession, None]:
+        engine = self._engine.execution_options(weft_write=writing)
+        try:
+            async with AsyncSession(engine, expire_on_commit=False, autobegin=True) as session:
+                yield session
+        except WeftError:
+            raise
+        except exc.SQLAlchemyError as failure:
+            raise self._own_word(failure) from failure
+        except OSError as failure:  # asyncpg raises the socket's own error where the server is away
+            raise Unavailable(f"the {self.kind} database cannot be reached: {failure}") from failure
+
+    def _own_word(self, failure: exc.SQLAlchemyError) -> Exception:
+        if isinstance(failure, exc.IntegrityError):
+            return Conflict("the database already holds this, or something that depends on it is missing")
+        if isinstance(failure, exc.DBAPIError | exc.TimeoutError):
+            why = str(failure.orig) if isinstance(failure, exc.DBAPIError) else "no free connection"
+            if "disk is full" in why or getattr(failure, "errno", None) == errno.ENOSPC:
+                return StorageFull("the disk of the database is full; free some space", retry_after_s=30)
+            return Unavailable(f"the {self.kind} database does not answer: {why.splitlines()[0][:200]}")
+        return failure
+
+    async def probe(self) -> None:
+        """Ask the database one question. Raises Unavailable."""
+        async with self.reading() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self._engine.dispose()

@@ -1,0 +1,84 @@
+"""The engine behind a database address, with the promises each kind of database needs set on every connection."""
+
+import sqlite3
+from typing import Any, Final
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from weft.core.errors import Invalid, Unsupported
+from weft.db.settings import DbSettings
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_SQLITE_CONNECTIONS: Final = 5
+_WAL_IS_SAFE: Final = (3, 51, 3)
+
+
+def read_url(text: str) -> URL:
+    """The address with its asynchronous driver filled in. Raises Invalid, never showing a password."""
+    try:
+        url = make_url(text)
+    except ArgumentError as unreadable:
+        raise Invalid(
+            "the database address cannot be read; it looks like sqlite:////abs/path/weft.db "
+            "or postgresql://user:password@host/name",
+            field="db.url",
+        ) from unreadable
+    backend, _, driver = url.drivername.partition("+")
+    known = _DRIVERS.get(backend)
+    if known is None or (driver and known != f"{'postgresql' if backend == 'postgres' else backend}+{driver}"):
+        raise Invalid(f"no database is called '{url.drivername}'; known are sqlite:// and postgresql://", field="db.url")
+    return url.set(drivername=known)
+
+
+def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
+    """An engine with the pool and the promises of its kind. Raises Unsupported where the driver is not installed."""
+    options: dict[str, Any] = {"pool_timeout": settings.busy_timeout_s, "echo": settings.echo}
+    if url.get_backend_name() == "sqlite":
+        options |= {
+            "pool_size": min(settings.pool_size, _SQLITE_CONNECTIONS),
+            "max_overflow": 0,
+            "connect_args": {"timeout": settings.busy_timeout_s},
+        }
+    else:
+        options |= {"pool_size": settings.pool_size, "max_overflow": settings.max_overflow, "pool_pre_ping": True}
+    try:
+        engine = create_async_engine(url, **options)
+    except ModuleNotFoundError as missing:
+        raise Unsupported(
+            f"a {url.get_backend_name()} database needs the package '{missing.name}'; install weft[postgres]"
+        ) from missing
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
+    """WAL where this SQLite has the WAL-reset fix, a rollback journal where it could damage the file.
+
+    Python is often linked against a system SQLite older than 3.51.3. The log and the store bring their own; accounts are
+    few and small, so here the slower journal is the right price.
+    """
+    return "wal" if version >= _WAL_IS_SAFE else "truncate"
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver starts no transactions of its own; `begin` below does
+    wanted = journal_mode()
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone()[0] != wanted:
+            cursor.execute(f"PRAGMA journal_mode={wanted}")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # A write transaction takes its lock at once: one that began as a reader could not be told to wait.
+    writing = connection.get_execution_options().get("weft_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

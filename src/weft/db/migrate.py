@@ -1,0 +1,99 @@
+"""Moving the schema: at start, under a lock, whole or not at all.
+
+The lock is the database's own. On SQLite the move is one immediate transaction, so a second process waits and then finds
+nothing left to do; on PostgreSQL it is a transaction under an advisory lock.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from weft.core.errors import Conflict, Unavailable
+from weft.db.database import Database
+
+_LOCK_KEY: Final = 0x57454654  # "WEFT"
+_SCRIPTS: Final = Path(__file__).parent / "migrations"
+
+
+def newest_revision() -> str:
+    """The schema this program was built for."""
+    head = ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    assert head is not None, "the package ships its migrations"  # noqa: S101 - a broken package, not a user's mistake
+    return head
+
+
+async def find_revision(database: Database) -> str | None:
+    """The schema the database has now; None where it has none."""
+    async with database.reading() as session:
+        connection = await session.connection()
+        return await connection.run_sync(_revision_of)
+
+
+async def migrate(database: Database, target: str = "head") -> str | None:
+    """Bring the schema to `target` and return the revision reached. Waits for another process that is doing the same.
+
+    Raises Conflict where the database is newer than this program, Unavailable where it does not answer.
+    """
+    if database.file is not None:
+        database.file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        async with database.engine.execution_options(weft_write=True).connect() as connection:
+            return await connection.run_sync(_move, target)
+    except CommandError as unknown:
+        raise Conflict(
+            f"the database has a schema this Weft does not know ({unknown}); start the newer Weft that made it"
+        ) from unknown
+    except (SQLAlchemyError, OSError) as failure:
+        raise Unavailable(f"the {database.kind} database cannot be brought up to date: {failure}") from failure
+
+
+def _move(connection: Connection, target: str) -> str | None:
+    is_sqlite = connection.dialect.name == "sqlite"
+    if is_sqlite:  # rebuilding a table must not cascade into the tables that point at it; only settable outside a transaction
+        _pragma_outside(connection, "PRAGMA foreign_keys=OFF")
+    try:
+        with connection.begin():
+            if not is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            _run(connection, target)
+            if is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()):
+                raise Conflict(f"the move would leave {len(broken)} rows pointing at nothing; nothing was changed")
+            return _revision_of(connection)
+    finally:
+        if is_sqlite:
+            _pragma_outside(connection, "PRAGMA foreign_keys=ON")
+
+
+def _run(connection: Connection, target: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    current = _revision_of(connection)
+    script = ScriptDirectory.from_config(config)
+    if current is not None:
+        script.get_revision(current)  # raises CommandError where this program does not know it
+    if target == "head" or current is None:
+        command.upgrade(config, target)
+        return
+    below = {step.revision for step in script.iterate_revisions(current, "base")}
+    goes_down = target == "base" or (target in below and target != current) or target.startswith("-")
+    (command.downgrade if goes_down else command.upgrade)(config, target)
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _pragma_outside(connection: Connection, pragma: str) -> None:
+    raw = connection.connection.cursor()
+    try:
+        raw.execute(pragma)
+    finally:
+        raw.close()
