@@ -1,0 +1,33 @@
+"""The correlation id: one word that ties an answer to its log lines."""
+
+import re
+import secrets
+from contextvars import ContextVar
+from itertools import count
+from typing import Final
+
+_SANE: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}").fullmatch
+_current: ContextVar[str] = ContextVar("correlation_id", default="")
+
+
+def correlation_id() -> str:
+    """The id of the request this code works for; empty outside of requests."""
+    return _current.get()
+
+
+enter_correlation: Final = _current.set
+"""Say for which request the code of this task works from here on."""
+
+
+class CorrelationIds:
+    """Takes a client's id when it is short and plain, else makes one: 16 random hex digits of this process and a counter."""
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(8)
+        self._next = count(secrets.randbits(32)).__next__
+
+    def accept(self, given: bytes | None) -> str:
+        """The id to use for a request whose header says `given`."""
+        if given is not None and _SANE(given):
+            return given.decode("ascii")
+        return f"{self._prefix}{self._next():016x}"

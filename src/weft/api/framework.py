@@ -1,0 +1,129 @@
+"""One request on its way through the framework: its body bounded, its answer given the common headers, HEAD served by GET."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from fastapi.routing import iter_route_contexts
+
+from weft.api.body import BodyReader, too_large
+from weft.api.origins import RawHeaders
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class FrameworkCall:
+    """Stands between the server and the framework for one request."""
+
+    def __init__(self, receive: Receive, send: Send, headers: Callable[[], RawHeaders], max_body_bytes: int) -> None:
+        self.status = 0
+        """The status that was sent, 0 before."""
+        self.is_done = False
+        """Whether the answer is complete."""
+        self._receive = receive
+        self._send = send
+        self._headers = headers
+        self._max_body_bytes = max_body_bytes
+        self._size_bytes = 0
+        self._whole: bytes | None = None
+        self._is_head = False
+
+    async def prepare(self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], bodies: BodyReader) -> None:
+        """Turn HEAD into GET, and unpack a packed body. Raises what `BodyReader.read` raises."""
+        if scope["method"] == "HEAD":
+            self._is_head = True
+            scope["method"] = "GET"
+        declared = headers.get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > self._max_body_bytes:
+            raise too_large(self._max_body_bytes, "sent")
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            self._whole = await bodies.read(self._receive, headers, self._max_body_bytes)
+            kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-encoding", b"content-length"}]
+            scope["headers"] = [*kept, (b"content-length", b"%d" % len(self._whole))]
+
+    async def receive(self) -> Any:
+        """The next part of the request. Raises TooLarge beyond the limit."""
+        if self._is_head and self.is_done:
+            return {"type": "http.disconnect"}
+        if self._whole is not None:
+            body, self._whole = self._whole, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._size_bytes += len(message.get("body", b""))
+            if self._size_bytes > self._max_body_bytes:
+                raise too_large(self._max_body_bytes, "sent")
+        return message
+
+    async def send(self, message: Any) -> None:
+        """A part of the answer."""
+        if self.is_done:
+            await asyncio.sleep(0)  # an endless answer to HEAD: let the framework notice that nobody reads on
+            return
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._headers()]}
+        elif message["type"] == "http.response.body":
+            if self._is_head:  # an endless body has an end here
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            self.is_done = not message.get("more_body", False)
+        await self._send(message)
+
+
+class RouteTable:
+    """The framework's routes as data: which methods a path takes, and which template served a request.
+
+    Read at the first question, so routes are added before the first request.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def methods(self, scope: Mapping[str, Any]) -> set[str]:
+        """The methods this path takes; empty where there is nothing."""
+        path = _route_path(scope)
+        return {method for row in self._rows if row.matches(path) for method in row.methods}
+
+    def template(self, scope: Mapping[str, Any]) -> str | None:
+        """The template of the route that served this request, None where none did."""
+        path = _route_path(scope)
+        for row in self._of_endpoint.get(scope.get("endpoint"), ()):
+            if row.matches(path):
+                return row.template
+        return None
+
+    @cached_property
+    def _rows(self) -> list["_Row"]:
+        rows: list[_Row] = []
+        for route in iter_route_contexts(getattr(self._app, "routes", ())):
+            regex = getattr(route, "path_regex", None)
+            if regex is not None:
+                methods = frozenset(route.methods or ())
+                rows.append(
+                    _Row(regex, route.path or "/", methods, getattr(route, "endpoint", None) or getattr(route, "app", None))
+                )
+        return rows
+
+    @cached_property
+    def _of_endpoint(self) -> dict[Any, list["_Row"]]:
+        found: dict[Any, list[_Row]] = {}
+        for row in self._rows:
+            found.setdefault(row.endpoint, []).append(row)
+        return found
+
+
+class _Row(NamedTuple):
+    regex: re.Pattern[str]
+    template: str
+    methods: frozenset[str]
+    endpoint: Any
+
+    def matches(self, path: str) -> bool:
+        return self.regex.match(path) is not None
+
+
+def _route_path(scope: Mapping[str, Any]) -> str:
+    return scope["path"].removeprefix(scope.get("root_path", "")) or "/"

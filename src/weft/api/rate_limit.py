@@ -1,0 +1,148 @@
+"""Rate limits: so many requests in a window of 60 s that begins with a key's first request.
+
+`Remaining` counts down to 0 from the limit, `Reset` is the window's end as Unix seconds, and `burst_size` further requests
+pass with 0 remaining before the first 429.
+"""
+
+import math
+from typing import Final, Protocol
+
+from starlette.requests import HTTPConnection
+
+from weft.api.exchange import exchange_of
+from weft.api.settings import ApiSettings
+from weft.core.clock import Clock
+from weft.core.errors import Busy
+from weft.core.principal import Principal
+from weft.core.times import SECOND_US
+
+WINDOW_S: Final = 60
+RateHeaders = tuple[tuple[bytes, bytes], ...]
+NO_HEADERS: Final[RateHeaders] = ()
+
+
+class Window:
+    """One key's running window: when it ends (steady seconds and Unix seconds) and how many requests it has seen."""
+
+    __slots__ = ("count", "ends_s", "reset")
+
+    def __init__(self, ends_s: float, reset: int) -> None:
+        self.ends_s = ends_s
+        self.reset = reset
+        self.count = 0
+
+
+class Counters(Protocol):
+    """Where windows are counted. One process counts in memory; several share a cache behind the same method."""
+
+    async def hit(self, key: str) -> Window:
+        """Count one request of a key, beginning a window where none runs, and return the window."""
+        ...
+
+
+class MemoryCounters:
+    """Windows of this process, at most `max_keys`. Over that the oldest window is forgotten, so its key starts afresh."""
+
+    def __init__(self, clock: Clock, max_keys: int) -> None:
+        self._clock = clock
+        self._max_keys = max_keys
+        self._windows: dict[str, Window] = {}  # in the order the windows began
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    async def hit(self, key: str) -> Window:
+        now_s = self._clock.steady_s()
+        window = self._windows.get(key)
+        if window is None or now_s >= window.ends_s:
+            window = self._begin(key, now_s)
+        window.count += 1
+        return window
+
+    def _begin(self, key: str, now_s: float) -> Window:
+        self._windows.pop(key, None)
+        self._forget(now_s)
+        window = Window(now_s + WINDOW_S, math.ceil(self._clock.now_us() / SECOND_US) + WINDOW_S)
+        self._windows[key] = window
+        return window
+
+    def _forget(self, now_s: float) -> None:
+        while self._windows:
+            oldest = next(iter(self._windows))
+            if len(self._windows) < self._max_keys and now_s < self._windows[oldest].ends_s:
+                return
+            del self._windows[oldest]
+
+
+class RateLimits:
+    """The named limits of the settings, charged per network address and per principal."""
+
+    def __init__(self, *, settings: ApiSettings, clock: Clock, counters: Counters | None = None) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._counters: Counters = counters or MemoryCounters(clock, settings.rate_limit_max_keys)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is limited at all."""
+        return self._settings.rate_limit_enabled
+
+    async def charge(self, name: str, client_ip: str, principal: Principal | None) -> RateHeaders:
+        """Count one request against the limit `name`; returns the headers to answer with. Raises Busy when it is used up."""
+        rule = self._settings.rate_limits.get(name)
+        if rule is None or not self._settings.rate_limit_enabled:
+            return NO_HEADERS
+        own = principal.requests_per_minute if principal is not None else None
+        if own is not None and principal is not None:
+            return NO_HEADERS if own == 0 else await self._count(name, f"{name}:user:{principal.id}", own)
+        limit = rule.requests_per_minute
+        if limit == 0:
+            return NO_HEADERS
+        signed_in = principal is not None and principal.kind != "anonymous"
+        headers = NO_HEADERS
+        if "ip" in rule.per or not signed_in:
+            headers = await self._count(name, f"{name}:ip:{_network_of(client_ip)}", limit)
+        if "user" in rule.per and signed_in and principal is not None:
+            # The principal's count comes second and is shown: it is the one a signed-in client can act on.
+            headers = await self._count(name, f"{name}:user:{principal.id}", limit)
+        return headers
+
+    async def _count(self, name: str, key: str, limit: int) -> RateHeaders:
+        window = await self._counters.hit(key)
+        if window.count > limit + self._settings.rate_limit_burst_size:
+            wait_s = max(1, math.ceil(window.ends_s - self._clock.steady_s()))
+            raise Busy(
+                f"Rate limit exceeded. Try again in {wait_s} seconds.",
+                retry_after_s=wait_s,
+                rate_limit=name,
+                limit=limit,
+                remaining=0,
+                reset=window.reset,
+            )
+        return (
+            (b"x-ratelimit-limit", b"%d" % limit),
+            (b"x-ratelimit-remaining", b"%d" % max(0, limit - window.count)),
+            (b"x-ratelimit-reset", b"%d" % window.reset),
+        )
+
+
+async def charge(connection: HTTPConnection, name: str, principal: Principal | None) -> None:
+    """Count a framework route's request against the limit `name`; the edge puts the headers on the answer. Raises Busy.
+
+    Meant for a dependency that has the principal already.
+    """
+    exchange = exchange_of(connection)
+    if exchange.rate_limits is not None:
+        exchange.headers.extend(await exchange.rate_limits.charge(name, exchange.client_ip, principal))
+
+
+def _network_of(client_ip: str) -> str:
+    """An IPv6 client owns a /64, so that is what is counted."""
+    if ":" not in client_ip or "." in client_ip:
+        return client_ip
+    left, _, right = client_ip.partition("::")
+    groups = left.split(":") if left else []
+    if "::" in client_ip:
+        tail = right.split(":") if right else []
+        groups += ["0"] * (8 - len(groups) - len(tail)) + tail
+    return ":".join(groups[:4]) + "::/64"
