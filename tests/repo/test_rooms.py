@@ -32,7 +32,7 @@ PLACES = {
     "sqlalchemy": ("db/", "auth/"),
     "typer": ("cli/",),
     "uuid_utils": ("core/",),
-    "uvicorn": ("app/",),
+    "uvicorn": ("app/", "testing/"),
     "uvloop": ("app/",),
     "websockets": ("cli/",),
     "xxhash": ("core/repeat.py", "log/sqlite/", "store/parquet/"),
