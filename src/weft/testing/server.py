@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import uvicorn
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
+async def serving(app: Any) -> AsyncGenerator[str]:
     """Serve an ASGI application on 127.0.0.1 and yield its address as `127.0.0.1:<port>`."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
