@@ -134,8 +134,9 @@ class TopicCount:
     """What the store holds of one topic and partition, for the conservation ledger.
 
     Of the events handed in, `stored_total` were stored, `repeats_total` were repeats of stored ones and `expired_total` were
-    already past retention. Of the stored, `erased_total` and `retired_total` (retention) are gone again.
-    Every offset below `position` is in one of these counts; `flushed_position` is what survives a crash without the log.
+    already past retention. `ticks_total` offsets were ticks, `skipped_total` were never handed in (erased in the log, trimmed,
+    damaged, or set aside as dead letters). `position` is the sum of these five. Of the stored, `erased_total` and
+    `retired_total` (retention) are gone again. `flushed_position` is what survives a crash without the log.
     """
 
     topic: str
@@ -145,6 +146,8 @@ class TopicCount:
     stored_total: int
     repeats_total: int
     expired_total: int = 0
+    ticks_total: int = 0
+    skipped_total: int = 0
     erased_total: int = 0
     retired_total: int = 0
 

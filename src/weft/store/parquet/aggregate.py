@@ -1,0 +1,212 @@
+"""Aggregates, trends and series."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from weft.core.errors import Invalid
+from weft.core.times import DAY_US, HOUR_US
+from weft.store.parquet.conditions import Parameters, check_range, is_open_range, json_path
+from weft.store.parquet.engine import Engine
+from weft.store.parquet.scan import Scan
+from weft.store.query import Aggregate, Group, Series, SeriesColumns, Trend, TrendRow
+from weft.store.settings import StoreSettings
+
+_TEXT: Final = ("id", "type", "source", "subject", "severity", "user_id", "session_id", "correlation_id")
+_NUMBERS: Final = {
+    "time": "epoch_us(time)",
+    "received_at": "epoch_us(received_at)",
+    "partition": '"partition"',
+    "offset": '"offset"',
+}
+_KEY_COLUMNS: Final = ("type", "source", "severity", "user_id")
+_TIME_KEYS: Final = {"hour": HOUR_US, "day": DAY_US}
+_FUNCTIONS: Final = {
+    "sum": "sum({})",
+    "avg": "avg({})",
+    "min": "min({})",
+    "max": "max({})",
+    "p95": "quantile_cont({}, 0.95)",
+    "count": "count({})",
+    "distinct": "count(DISTINCT {})",
+}
+
+
+def check_aggregate(asked: Aggregate, settings: StoreSettings) -> None:
+    """Raises Invalid for an aggregation that cannot be asked for."""
+    check_range(asked.filter)
+    if asked.metric not in _FUNCTIONS:
+        raise Invalid(f"no metric is called '{asked.metric}'", field="metric", allowed_values=list(_FUNCTIONS))
+    if not 1 <= asked.limit <= settings.groups_max:
+        raise Invalid(f"limit is {asked.limit}; it may be 1 to {settings.groups_max} groups", field="limit")
+    if "interval" in asked.group_by and not (asked.interval_us and asked.interval_us > 0):
+        raise Invalid("grouping by interval needs interval_us above 0", field="interval_us")
+    parameters = Parameters()
+    _value(asked, parameters)
+    for name in asked.group_by:
+        _key(name, asked, parameters)
+
+
+def answer_aggregate(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[Group]:
+    """The groups of the scan."""
+    if scan.is_empty:
+        rows: Sequence[Any] = [] if asked.group_by else [(0 if asked.metric in {"count", "distinct"} else None,)]
+    else:
+        parameters = Parameters()
+        names = [f"k{index}" for index in range(len(asked.group_by))]
+        keys = [f"{_key(key, asked, parameters)} AS {name}" for key, name in zip(asked.group_by, names, strict=True)]
+        value = _value(asked, parameters)
+        columns = ", ".join([*keys, f"{value} AS v"])
+        of = "*" if value == "1" else "v"
+        grouping = f" GROUP BY {', '.join(names)}" if names else ""
+        sql = (
+            f"SELECT {', '.join([*names, _FUNCTIONS[asked.metric].format(of)])} FROM ({scan.sql(columns, parameters)}){grouping}"
+            f" LIMIT {asked.limit + 1}"
+        )
+        rows = engine.rows(sql, parameters.values, scan.tables)
+    if len(rows) > asked.limit:
+        raise Invalid(
+            f"there are more than {asked.limit} groups; ask for a shorter range, fewer keys or a larger limit",
+            field="group_by",
+            limit=asked.limit,
+        )
+    groups = [_group(asked, row) for row in rows]
+    return sorted(groups, key=lambda group: [_rank(key) for key in group.keys])
+
+
+def check_trend(asked: Trend) -> None:
+    """Raises Invalid for a trend that cannot be asked for."""
+    check_range(asked.filter)
+    if asked.interval_us <= 0:
+        raise Invalid(f"interval_us is {asked.interval_us}; it is above 0", field="interval_us")
+
+
+def answer_trend(engine: Engine, scan: Scan, asked: Trend) -> Sequence[TrendRow]:
+    """The intervals of the scan that hold events."""
+    if scan.is_empty:
+        return []
+    parameters = Parameters()
+    columns = f"{_floored('epoch_us(time)', parameters.add(asked.interval_us))} AS t, user_id, type"
+    sql = (
+        "SELECT t, count(*), count(DISTINCT user_id), count(*) FILTER (type = 'error')"
+        f" FROM ({scan.sql(columns, parameters)}) GROUP BY t ORDER BY t"
+    )
+    return [TrendRow(*row) for row in engine.rows(sql, parameters.values, scan.tables)]
+
+
+def check_series(asked: Series) -> None:
+    """Raises Invalid for a series that cannot be asked for."""
+    check_range(asked.filter)
+    if is_open_range(asked.filter) or asked.filter.start_us == asked.filter.end_us:
+        raise Invalid("a series needs a start and a later end", field="start")
+    if asked.buckets < 1:
+        raise Invalid(f"buckets is {asked.buckets}; it is 1 or more", field="buckets")
+    _number(asked.field, Parameters())
+
+
+def answer_series(engine: Engine, scan: Scan, asked: Series) -> SeriesColumns:
+    """The buckets of the scan that hold values."""
+    start_us, end_us = asked.filter.start_us or 0, asked.filter.end_us or 0
+    bucket_us = max(1, math.ceil((end_us - start_us) / asked.buckets))
+    if scan.is_empty:
+        return SeriesColumns(bucket_us=bucket_us)
+    parameters = Parameters()
+    bucket = f"(epoch_us(time) - {parameters.add(start_us)}) // {parameters.add(bucket_us)}"
+    columns = f"{bucket} AS b, {_number(asked.field, parameters)} AS v, time, id"
+    sql = (
+        "SELECT b, min(v), max(v), avg(v), arg_max(v, (time, id)), count(*)"
+        f" FROM ({scan.sql(columns, parameters)}) WHERE v IS NOT NULL GROUP BY b ORDER BY b"
+    )
+    rows = engine.rows(sql, parameters.values, scan.tables)
+    return SeriesColumns(
+        bucket_us=bucket_us,
+        start_us=[start_us + row[0] * bucket_us for row in rows],
+        min=[float(row[1]) for row in rows],
+        max=[float(row[2]) for row in rows],
+        avg=[float(row[3]) for row in rows],
+        last=[float(row[4]) for row in rows],
+        count=[row[5] for row in rows],
+    )
+
+
+def _number(field: str, parameters: Parameters) -> str:
+    """A field as a finite number or NULL."""
+    if field in _NUMBERS:
+        return f"{_NUMBERS[field]}::DOUBLE"
+    if not field.startswith("data."):
+        raise Invalid(
+            f"'{field[:64]}' is no number; use data.<path> or one of {', '.join(_NUMBERS)}",
+            field="field",
+            allowed_values=["data.<path>", *_NUMBERS],
+        )
+    number = f"TRY_CAST(json_extract(data, {parameters.add(json_path(field))})::VARCHAR AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _value(asked: Aggregate, parameters: Parameters) -> str:
+    """What the metric is computed over; `1` stands for the event itself."""
+    if asked.metric == "count" and asked.field is None:
+        return "1"
+    if asked.field is None:
+        raise Invalid(f"{asked.metric} needs a field", field="field")
+    if asked.metric not in {"count", "distinct"}:
+        return _number(asked.field, parameters)
+    if asked.field in _TEXT:
+        return asked.field
+    if asked.field in _NUMBERS:
+        return _NUMBERS[asked.field]
+    return _json_value(asked.field, parameters)
+
+
+def _key(name: str, asked: Aggregate, parameters: Parameters) -> str:
+    if name in _KEY_COLUMNS:
+        return name
+    if name in _TIME_KEYS:
+        return _floored("epoch_us(time)", str(_TIME_KEYS[name]))
+    if name == "interval":
+        return _floored("epoch_us(time)", parameters.add(asked.interval_us))
+    return _json_value(name, parameters)
+
+
+def _json_value(field: str, parameters: Parameters) -> str:
+    """A value inside data as JSON text, NULL where there is none; equal numbers get equal texts."""
+    if not field.startswith("data."):
+        allowed = [*_KEY_COLUMNS, "data.<path>", *_TIME_KEYS, "interval"]
+        raise Invalid(f"no field is called '{field[:64]}'", field="field", allowed_values=allowed)
+    text = f"json_extract(data, {parameters.add(json_path(field))})::VARCHAR"
+    number = f"TRY_CAST({text} AS DOUBLE)"
+    whole = f"abs({number}) < 1e15 AND {number} = trunc({number})"
+    return (
+        f"CASE WHEN {text} = 'null' THEN NULL WHEN {number} IS NULL OR NOT contains({text}, '.') THEN {text}"
+        f" WHEN {whole} THEN {number}::BIGINT::VARCHAR ELSE {text} END"
+    )
+
+
+def _floored(time: str, width: str) -> str:
+    """The start of the interval a time lies in, also before 1970."""
+    return f"{time} - (({time} % {width}) + {width}) % {width}"
+
+
+def _group(asked: Aggregate, row: Sequence[Any]) -> Group:
+    keys = [_decoded(key) if name.startswith("data.") else key for name, key in zip(asked.group_by, row, strict=False)]
+    value = row[-1]
+    if isinstance(value, float) and not math.isfinite(value):
+        value = None
+    return Group(tuple(keys), value)
+
+
+def _decoded(text: str | None) -> Any:
+    if text is None:
+        return None
+    value = msgspec.json.decode(text)
+    return text if isinstance(value, dict | list) else value
+
+
+def _rank(key: Any) -> tuple[int, Any]:
+    if key is None:
+        return (3, 0)
+    if isinstance(key, bool):
+        return (0, key)
+    return (1, key) if isinstance(key, int | float) else (2, key)

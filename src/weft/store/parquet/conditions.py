@@ -1,0 +1,107 @@
+"""From a filter to SQL conditions. Names come from fixed lists, values are always parameters."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from weft.core.errors import Invalid
+from weft.store.parquet.layout import StoredFile
+from weft.store.query import Filter
+
+PATH_MAX: Final = 256
+_SEGMENT: Final = re.compile(r"[\w@:/ -]{1,64}")
+_TEXT_COLUMNS: Final = ("type", "source", "subject", "severity", "user_id", "session_id", "correlation_id")
+
+
+class Parameters:
+    """Collects values; `add` gives the placeholder that stands for one."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def add(self, value: Any) -> str:
+        """The placeholder for a value."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+def json_path(field: str) -> str:
+    """The JSON path of `data.<path>`. Raises Invalid for a path with other characters than names have."""
+    path = field.removeprefix("data.")
+    segments = path.split(".")
+    if len(path) > PATH_MAX or len(segments) > 8 or not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise Invalid(
+            f"'{field[:64]}' is not a path inside data; write data.<name> or data.<name>.<name> with letters, digits, _ and -",
+            field="field",
+        )
+    return "$" + "".join(f'."{segment}"' for segment in segments)
+
+
+def conditions(asked: Filter, parameters: Parameters) -> str:
+    """What an event must fulfil, as SQL."""
+    parts = _times(asked, parameters)
+    for column, values in (
+        ("type", asked.types),
+        ("source", asked.sources),
+        ("severity", asked.severities),
+        ("user_id", asked.user_ids),
+    ):
+        if values is not None:
+            parts.append(_one_of(column, values, parameters))
+    for column, value in (
+        ("subject", asked.subject),
+        ("session_id", asked.session_id),
+        ("correlation_id", asked.correlation_id),
+    ):
+        if value is not None:
+            parts.append(f"{column} = {parameters.add(value)}")
+    if asked.tag is not None:
+        parts.append(f"list_contains(tags, {parameters.add(asked.tag)})")
+    parts += [_data(path, value, parameters) for path, value in asked.data]
+    return " AND ".join(parts) or "true"
+
+
+def _times(asked: Filter, parameters: Parameters) -> list[str]:
+    parts: list[str] = []
+    if asked.start_us is not None:
+        parts.append(f"time >= make_timestamptz({parameters.add(asked.start_us)}::BIGINT)")
+    if asked.end_us is not None:
+        parts.append(f"time < make_timestamptz({parameters.add(asked.end_us)}::BIGINT)")
+    return parts
+
+
+def _one_of(column: str, values: Sequence[str], parameters: Parameters) -> str:
+    if not values:
+        return "false"
+    return f"{column} IN ({', '.join(parameters.add(value) for value in values)})"
+
+
+def _data(path: str, value: str | float | bool, parameters: Parameters) -> str:
+    place = parameters.add(json_path(path))
+    if isinstance(value, bool):
+        return f"json_extract(data, {place})::VARCHAR = {parameters.add(str(value).lower())}"
+    if isinstance(value, str):
+        return f"(json_type(data, {place}) = 'VARCHAR' AND json_extract_string(data, {place}) = {parameters.add(value)})"
+    return f"TRY_CAST(json_extract(data, {place})::VARCHAR AS DOUBLE) = {parameters.add(float(value))}"
+
+
+def may_hold(file: StoredFile, asked: Filter) -> bool:
+    """Whether a file can hold matching events, as far as the manifest knows."""
+    return (
+        file.topic == asked.topic
+        and (asked.start_us is None or file.max_us >= asked.start_us)
+        and (asked.end_us is None or file.min_us < asked.end_us)
+        and (asked.types is None or any(name in file.types for name in asked.types))
+        and (asked.sources is None or file.sources is None or any(name in file.sources for name in asked.sources))
+    )
+
+
+def is_open_range(asked: Filter) -> bool:
+    """Whether start or end is missing."""
+    return asked.start_us is None or asked.end_us is None
+
+
+def check_range(asked: Filter) -> None:
+    """Raises Invalid where the range runs backwards."""
+    if asked.start_us is not None and asked.end_us is not None and asked.start_us > asked.end_us:
+        raise Invalid(f"the range ends ({asked.end_us} µs) before it starts ({asked.start_us} µs)", field="end")

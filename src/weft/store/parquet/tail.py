@@ -1,0 +1,126 @@
+"""The hot tail: events taken from the log and not yet in a file, as Arrow, ready for questions.
+
+Immutable: adding gives a new tail, so whoever holds one sees one moment, whatever is added or flushed meanwhile.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from weft.core.columns import EVENT_SCHEMA
+from weft.core.position import Positions, TopicPartition
+
+GIVEN_KEY: Final = "given_key"
+TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field(GIVEN_KEY, pa.uint64(), nullable=False))
+"""The columns of an event and the key of its id where a client gave it, else 0."""
+
+_MERGED_ROWS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some events of one topic."""
+
+    events: pa.RecordBatch
+    min_us: int
+    max_us: int
+    size_bytes: int
+
+    @property
+    def rows(self) -> int:
+        """How many events."""
+        return self.events.num_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Chunks by topic, in the order they came."""
+
+    chunks: Mapping[str, tuple[Chunk, ...]] = field(default_factory=dict[str, tuple[Chunk, ...]])
+    rows: int = 0
+    size_bytes: int = 0
+
+    def with_events(self, topic: str, events: pa.RecordBatch) -> "Tail":
+        """This tail and more events."""
+        if not events.num_rows:
+            return self
+        added = _chunk(events)
+        chunks = _merged((*self.chunks.get(topic, ()), added))
+        return Tail({**self.chunks, topic: chunks}, self.rows + added.rows, self.size_bytes + added.size_bytes)
+
+    def followed_by(self, later: "Tail") -> "Tail":
+        """This tail and a later one as one."""
+        if not self.rows:
+            return later
+        chunks = dict(self.chunks)
+        for topic, more in later.chunks.items():
+            chunks[topic] = (*chunks.get(topic, ()), *more)
+        return Tail(chunks, self.rows + later.rows, self.size_bytes + later.size_bytes)
+
+    def above(self, positions: Positions) -> "Tail":
+        """Only what stands at or above the positions."""
+        return self._kept(lambda topic, chunk: _keep_above(topic, chunk.events, positions))
+
+    def without_rows(self, topic: str, rows: frozenset[tuple[int, int]]) -> "Tail":
+        """Without the events of a topic at these (partition, offset)."""
+        return self._kept(lambda name, chunk: _keep_others(chunk.events, rows) if name == topic else None)
+
+    def table(self, topic: str, start_us: int | None = None, end_us: int | None = None) -> pa.Table | None:
+        """The events of a topic as one table, leaving out chunks outside the range; None where nothing is left."""
+        batches = [
+            chunk.events
+            for chunk in self.chunks.get(topic, ())
+            if (start_us is None or chunk.max_us >= start_us) and (end_us is None or chunk.min_us < end_us)
+        ]
+        return pa.Table.from_batches(batches) if batches else None
+
+    def _kept(self, choose: Callable[[str, Chunk], npt.NDArray[np.bool_] | None]) -> "Tail":
+        chunks: dict[str, tuple[Chunk, ...]] = {}
+        for topic, old in self.chunks.items():
+            new: list[Chunk] = []
+            for chunk in old:
+                keep = choose(topic, chunk)
+                if keep is None or keep.all():
+                    new.append(chunk)
+                elif keep.any():
+                    new.append(_chunk(chunk.events.filter(pa.array(keep))))
+            if new:
+                chunks[topic] = tuple(new)
+        everything = [chunk for kept in chunks.values() for chunk in kept]
+        return Tail(chunks, sum(chunk.rows for chunk in everything), sum(chunk.size_bytes for chunk in everything))
+
+
+def _chunk(events: pa.RecordBatch) -> Chunk:
+    extent = pc.min_max(events["time"].cast(pa.int64())).as_py()
+    return Chunk(events, extent["min"], extent["max"], events.get_total_buffer_size())
+
+
+def _merged(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    """Join the last chunks while they are of like size, so that a thousand single events are not a thousand chunks."""
+    merged = list(chunks)
+    while len(merged) > 1 and merged[-2].rows <= 2 * merged[-1].rows and merged[-2].rows + merged[-1].rows <= _MERGED_ROWS:
+        last = merged.pop()
+        before = merged.pop()
+        joined = pa.concat_batches([before.events, last.events])
+        merged.append(Chunk(joined, min(before.min_us, last.min_us), max(before.max_us, last.max_us), joined.nbytes))
+    return tuple(merged)
+
+
+def _keep_above(topic: str, events: pa.RecordBatch, positions: Positions) -> npt.NDArray[np.bool_]:
+    partitions = events["partition"].to_numpy()
+    offsets = events["offset"].to_numpy()
+    keep = np.ones(len(offsets), dtype=np.bool_)
+    for partition in np.unique(partitions).tolist():
+        below = (partitions == partition) & (offsets < positions.get(TopicPartition(topic, partition), 0))
+        keep &= ~below
+    return keep
+
+
+def _keep_others(events: pa.RecordBatch, rows: frozenset[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    places = zip(events["partition"].to_pylist(), events["offset"].to_pylist(), strict=True)
+    return np.array([place not in rows for place in places], dtype=np.bool_)
