@@ -1,13 +1,16 @@
 """Accounts: made, found, changed, put out of force. The routes and the CLI call the same functions."""
 
+import logging
 import re
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from weft.auth.attempt import Attempts
 from weft.auth.password import Passwords
 from weft.auth.remembered import Remembered
 from weft.auth.session import Sessions
@@ -18,6 +21,8 @@ from weft.core.ids import new_id
 from weft.core.principal import Role
 from weft.db.database import Database
 
+logger = logging.getLogger(__name__)
+
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
 _TAKEN: Final = "REGISTER_USER_ALREADY_EXISTS"
 
@@ -26,9 +31,17 @@ class Accounts:
     """The accounts of this installation."""
 
     def __init__(
-        self, database: Database, *, passwords: Passwords, sessions: Sessions, remembered: Remembered, clock: Clock
+        self,
+        database: Database,
+        *,
+        passwords: Passwords,
+        sessions: Sessions,
+        attempts: Attempts,
+        remembered: Remembered,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._attempts = attempts
         self._passwords = passwords
         self._sessions = sessions
         self._remembered = remembered
@@ -68,17 +81,25 @@ class Accounts:
                 session.add(user)
         except Conflict as taken:
             raise Conflict(f"an account for '{email}' exists already", code=_TAKEN) from taken
+        logger.info("account_created", extra={"account_id": user.id, "role": user.role})
         return user
 
     async def find_by_email(self, email: str) -> User | None:
         """The account of an address, in force or not."""
         async with self._database.reading() as session:
-            return await session.scalar(select(User).where(User.email == email.strip().lower()))
+            return await session.scalar(select(User).where(User.email == canonical_email(email)))
 
     async def get(self, user_id: str) -> User:
         """The account of an id, in force or not. Raises NotFound."""
         async with self._database.reading() as session:
             return await _get(session, user_id)
+
+    async def get_by_email(self, email: str) -> User:
+        """The account of an address, in force or not. Raises NotFound."""
+        user = await self.find_by_email(email)
+        if user is None:
+            raise NotFound(f"there is no account '{email[:64]}'")
+        return user
 
     async def count(self) -> int:
         """How many accounts there are, deleted ones included."""
@@ -94,14 +115,6 @@ class Accounts:
             total = await session.scalar(select(func.count()).select_from(chosen.subquery()))
             rows = await session.scalars(chosen.order_by(User.id).offset(skip).limit(limit))
             return rows.all(), total or 0
-
-    async def list_roles(self) -> dict[Role, int]:
-        """How many accounts in force have each role."""
-        async with self._database.reading() as session:
-            counted = await session.execute(
-                select(User.role, func.count()).where(User.is_active, User.deleted_at_us.is_(None)).group_by(User.role)
-            )
-            return {Role(role): number for role, number in counted}
 
     async def has_initial_password(self) -> bool:
         """Whether an administrator in force still has the password that was printed at the first start."""
@@ -142,12 +155,13 @@ class Accounts:
                 raise
             raise Conflict(f"an account for '{email}' exists already", code="UPDATE_USER_EMAIL_ALREADY_EXISTS") from taken
         self._remembered.forget_user(user_id)
+        logger.info("account_changed", extra={"account_id": user_id, "role": user.role, "is_active": user.is_active})
         if is_active is False:
             await self._sessions.end_others(user_id, None, "account deactivated")
         return user
 
     async def set_password(self, user_id: str, password: str, *, keep_session: str | None = None) -> User:
-        """A new password; every other session of the account ends."""
+        """A new password; every other session of the account ends, and failed sign-ins are forgiven."""
         async with self._database.reading() as session:
             user = await _get(session, user_id)
         self._passwords.check(password, email=user.email)
@@ -159,6 +173,8 @@ class Accounts:
             user.token_version += 0 if keep_session else 1
             user.updated_at_us = self._clock.now_us()
         await self._sessions.end_others(user_id, keep_session, "password changed")
+        await self._attempts.forgive(user.email)
+        logger.info("password_changed", extra={"account_id": user_id})
         return user
 
     async def check_password(self, user: User, password: str) -> bool:
@@ -175,6 +191,7 @@ class Accounts:
             user.deleted_at_us = self._clock.now_us()
             user.token_version += 1
         await self._sessions.end_others(user_id, None, "account deleted")
+        logger.info("account_deleted", extra={"account_id": user_id})
 
     async def restore(self, user_id: str) -> User:
         """Bring a deleted account back. Raises NotFound where it is not deleted."""
@@ -187,9 +204,14 @@ class Accounts:
         return user
 
 
+def canonical_email(text: str) -> str:
+    """The one form an address is kept and looked for in."""
+    return unicodedata.normalize("NFC", text.strip()).lower()
+
+
 def read_email(text: str) -> str:
     """An e-mail address in the one form it is kept in. Raises Invalid."""
-    email = text.strip().lower()
+    email = canonical_email(text)
     if len(email) > 320 or not _EMAIL.fullmatch(email):
         raise Invalid(f"'{text[:64]}' is not an e-mail address", field="email")
     return email

@@ -117,11 +117,9 @@ async def restore_user(user_id: str, _: UserManager, parts: AuthPartsOf) -> User
 
 async def _set_password(user_id: str, password: str, parts: AuthParts) -> User:
     try:
-        user = await parts.accounts.set_password(user_id, password)
+        return await parts.accounts.set_password(user_id, password)
     except Invalid as unfit:
         raise bad_password(ErrorCode.UPDATE_USER_INVALID_PASSWORD, unfit) from unfit
-    await parts.attempts.forgive(user.email)
-    return user
 
 
 def _refuse_self(user_id: str, own_id: str | None, verb: str) -> None:

@@ -5,6 +5,7 @@ can never do more than the account it belongs to can do now: it loses what its o
 """
 
 import hmac
+import logging
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from weft.auth.remembered import Remembered
 from weft.auth.session import hash_secret
 from weft.auth.tables import ApiKey, User
 from weft.core.clock import Clock
-from weft.core.errors import Invalid, NotAllowed, NotFound
+from weft.core.errors import Invalid, NotAllowed, NotFound, Unavailable
 from weft.core.ids import new_id
 from weft.core.principal import SCOPES_OF, Role, Scope
 from weft.core.times import MINUTE_US
 from weft.db.database import Database
+
+logger = logging.getLogger(__name__)
 
 MARK: Final = "weft_"
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -78,6 +81,7 @@ class ApiKeys:
         )
         async with self._database.writing() as session:
             session.add(key)
+        logger.info("api_key_made", extra={"key_id": key.id, "account_id": owner_id, "scopes": key.scopes})
         return key, f"{MARK}{prefix}_{secret}"
 
     async def find(self, text: str) -> KeyFound | None:
@@ -103,9 +107,13 @@ class ApiKeys:
         return KeyFound(key=key, user=user, scopes=read_scopes(key) & SCOPES_OF[Role(user.role)])
 
     async def _touch(self, key: ApiKey, now_us: int) -> None:
-        if key.last_used_us is None or now_us - key.last_used_us >= MINUTE_US:  # "when last" to the minute is enough
+        if key.last_used_us is not None and now_us - key.last_used_us < MINUTE_US:  # "when last" to the minute is enough
+            return
+        try:
             async with self._database.writing() as session:
                 await session.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_us=now_us))
+        except Unavailable as away:  # a full disk must not turn a good key away
+            logger.warning("last_use_not_kept", extra={"key_id": key.id, "why": away.message})
 
     async def list_keys(self, *, owner_id: str | None = None, skip: int = 0, limit: int = 25) -> tuple[Sequence[ApiKey], int]:
         """A page of keys, newest first, and how many there are; of one owner or of everybody."""
@@ -123,6 +131,7 @@ class ApiKeys:
                 raise NotFound(f"there is no API key '{key_id[:64]}'")
             key.revoked_at_us = key.revoked_at_us or self._clock.now_us()
         self._remembered.forget_key(key.id)
+        logger.info("api_key_revoked", extra={"key_id": key.id, "account_id": key.user_id})
         return key
 
 

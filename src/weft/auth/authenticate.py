@@ -7,6 +7,7 @@ saved by a good cookie. Nothing is read from the URL.
 import asyncio
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -34,7 +35,8 @@ _KEY: Final = "key "
 _COOKIE: Final = "cookie "
 _NOBODY: Final = "sign in first (Authorization: Bearer …), or send an API key (X-API-Key)"
 _ENDED: Final = "this session was ended; sign in again"
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+_FORWARDED: Final = ("x-forwarded-for", "forwarded", "x-real-ip")
+_LOOPBACK: Final = frozenset({"::1", "::ffff:127.0.0.1"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOCAL: Final = Principal(kind="anonymous", id="local", name="this machine", scopes=frozenset({Scope.EVENTS_WRITE}))
 
@@ -99,15 +101,26 @@ class DatabaseAuthenticator:
         raise Unauthenticated(_NOBODY)
 
     async def _prove(self, credential: str) -> Proof:
-        proof = self._remembered.find(credential)
-        if proof is not None:
-            return proof
+        remembered = self._remembered.find(credential)
+        if remembered is None:
+            return await asyncio.shield(self._asking_for(credential))
+        proof, is_ageing = remembered
+        if is_ageing:
+            self._asking_for(credential)
+        return proof
+
+    def _asking_for(self, credential: str) -> "asyncio.Task[Proof]":
+        """The one question that is on its way to the database, however many requests wait for it or none does."""
         asking = self._asking.get(credential)
-        if asking is None:  # many requests of one caller ask the database once
-            asking = asyncio.create_task(self._ask(credential))
-            self._asking[credential] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(credential, None))
-        return await asyncio.shield(asking)
+        if asking is None:
+            asking = self._asking[credential] = asyncio.create_task(self._ask(credential))
+            asking.add_done_callback(lambda done: self._asked(credential, done))
+        return asking
+
+    def _asked(self, credential: str, done: "asyncio.Task[Proof]") -> None:
+        del self._asking[credential]
+        if not done.cancelled() and isinstance(done.exception(), Unauthenticated):
+            self._remembered.forget(credential)
 
     async def _ask(self, credential: str) -> Proof:
         era = self._remembered.era
@@ -215,20 +228,21 @@ def _is_own(origin: str, host: str) -> bool:
 
 def _is_local(caller: Caller) -> bool:
     """A program on this machine: not through a proxy that runs here, and not a page in a browser that runs here."""
-    if not (caller.client_ip.startswith("127.") or caller.client_ip in {"::1", "::ffff:127.0.0.1"}):
+    if not (caller.client_ip.startswith("127.") or caller.client_ip in _LOOPBACK):
         return False
     headers = caller.headers
-    if any(name in headers for name in _FORWARDED):
-        return False
+    for name in _FORWARDED:
+        if name in headers:
+            return False
     host = headers.get("host", "")
-    if host and _host_name(host) not in _LOOPBACK_NAMES:
+    if host and not _is_loopback_name(host):
         return False
-    origin = headers.get("origin")
-    return origin is None or _is_own(origin, host)
+    return "origin" not in headers or _is_own(headers["origin"], host)
 
 
-def _host_name(host: str) -> str:
+@lru_cache(maxsize=256)
+def _is_loopback_name(host: str) -> bool:
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return urlsplit(f"//{host}").hostname in _LOOPBACK_NAMES
     except ValueError:
-        return ""
+        return False

@@ -39,7 +39,7 @@ class TokenAnswer(BaseModel):
     """An access token, and the refresh token that replaces it once."""
 
     access_token: str
-    token_type: Literal["bearer"] = "bearer"
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = Field(description="Seconds until the access token expires.")
     refresh_token: str
     refresh_expires_in: int = Field(description="Seconds until the refresh token expires.")

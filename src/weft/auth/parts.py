@@ -37,7 +37,6 @@ class AuthParts:
     cipher: Cipher
     authenticator: DatabaseAuthenticator
     accounts: Accounts
-    attempts: Attempts
     requests: Attempts
     login: Login
     sessions: Sessions
@@ -106,8 +105,9 @@ def open_auth(
             local_writes=environment == "development" and settings.allow_anonymous_writes,
             cookie=cookie,
         ),
-        accounts=Accounts(database, passwords=passwords, sessions=sessions, remembered=remembered, clock=clock),
-        attempts=attempts,
+        accounts=Accounts(
+            database, passwords=passwords, sessions=sessions, attempts=attempts, remembered=remembered, clock=clock
+        ),
         requests=Attempts(
             database, kind="request", per_account=5, per_address=20, longest_minutes=settings.lock_longest_minutes, clock=clock
         ),

@@ -14,8 +14,11 @@ _FOREVER_US: Final = 2**63 - 1
 
 
 @dataclass(slots=True)
-class _Entry:
+class Memory:
+    """A remembered proof. In the second half of its life it should be asked anew, by one caller, while it still serves."""
+
     proof: Proof
+    ages_at_s: float
     until_s: float
     expires_at_us: int
 
@@ -27,7 +30,7 @@ class Remembered:
         self._entries = entries
         self._keep_s = keep_s
         self._clock = clock
-        self._proofs: dict[str, _Entry] = {}
+        self._proofs: dict[str, Memory] = {}
         self._era = 0
 
     @property
@@ -35,15 +38,22 @@ class Remembered:
         """Grows with every revocation. What was read from the database in an older era must not be remembered."""
         return self._era
 
-    def find(self, credential: str) -> Proof | None:
-        """The proof of a credential that was verified a moment ago and has not expired since."""
-        entry = self._proofs.get(credential)
-        if entry is None:
+    def find(self, credential: str) -> tuple[Proof, bool] | None:
+        """The proof of a credential that was verified a moment ago and has not expired since, and whether to ask anew.
+
+        That is said to one caller only; whoever hears it asks, while the others go on with what is remembered.
+        """
+        memory = self._proofs.get(credential)
+        if memory is None:
             return None
-        if entry.until_s > self._clock.steady_s() and entry.expires_at_us > self._clock.now_us():
-            return entry.proof
-        del self._proofs[credential]
-        return None
+        now_s = self._clock.steady_s()
+        if memory.until_s <= now_s or memory.expires_at_us <= self._clock.now_us():
+            del self._proofs[credential]
+            return None
+        if memory.ages_at_s <= now_s:
+            memory.ages_at_s = memory.until_s
+            return memory.proof, True
+        return memory.proof, False
 
     def remember(self, credential: str, proof: Proof, era: int) -> None:
         """Keep a proof that was read in `era`; the oldest one makes room."""
@@ -53,7 +63,12 @@ class Remembered:
         while len(self._proofs) >= self._entries:
             del self._proofs[next(iter(self._proofs))]
         expires_at_us = _FOREVER_US if proof.expires_at_us is None else proof.expires_at_us
-        self._proofs[credential] = _Entry(proof, self._clock.steady_s() + self._keep_s, expires_at_us)
+        now_s = self._clock.steady_s()
+        self._proofs[credential] = Memory(proof, now_s + self._keep_s / 2, now_s + self._keep_s, expires_at_us)
+
+    def forget(self, credential: str) -> None:
+        """A credential turned out not to hold any more."""
+        self._proofs.pop(credential, None)
 
     def forget_user(self, user_id: str) -> None:
         """An account was changed: everything that stands for it must be asked again."""

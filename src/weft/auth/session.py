@@ -6,6 +6,7 @@ keep. A refresh token is used once. Used a second time, it was copied, and nobod
 
 import hashlib
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,8 @@ from weft.core.errors import Unauthenticated
 from weft.core.ids import new_id
 from weft.core.times import DAY_US, HOUR_US
 from weft.db.database import Database
+
+logger = logging.getLogger(__name__)
 
 _SIGN_IN_AGAIN: Final = "the refresh token is not valid; sign in again"
 _KEPT_AFTER_END_US: Final = 30 * DAY_US
@@ -88,6 +91,7 @@ class Sessions:
                 opened = await self._continue(session, row, now_us)
         if reused is not None:
             self._remembered.forget_session(reused)
+            logger.warning("refresh_token_reused", extra={"session_id": reused})
             raise Unauthenticated("this refresh token was used before; its session was ended, sign in again")
         if opened is None:
             raise Unauthenticated(_SIGN_IN_AGAIN)
@@ -98,12 +102,7 @@ class Sessions:
         async with self._database.writing() as session:
             await _end(session, Session.id == session_id, self._clock.now_us(), why)
         self._remembered.forget_session(session_id)
-
-    async def find_by_refresh_token(self, token: str) -> str | None:
-        """The session a refresh token belongs to, used or not."""
-        async with self._database.reading() as session:
-            row = await session.get(RefreshToken, hash_secret(token))
-            return row.session_id if row else None
+        logger.info("session_ended", extra={"session_id": session_id, "why": why})
 
     async def end_others(self, user_id: str, keep: str | None, why: str) -> None:
         """End every session of an account but one."""

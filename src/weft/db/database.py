@@ -33,9 +33,8 @@ class Database:
 
     @property
     def file(self) -> Path | None:
-        """The file of an SQLite database; None for a server or for one in memory."""
-        name = self._url.database
-        return Path(name) if self.kind == "sqlite" and name and name != ":memory:" else None
+        """The file of an SQLite database; None for a server."""
+        return Path(self._url.database or "") if self.kind == "sqlite" else None
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession, None]:
@@ -68,8 +67,8 @@ class Database:
             raise Unavailable(f"the {self.kind} database cannot be reached: {failure}") from failure
 
     def _own_word(self, failure: exc.SQLAlchemyError) -> Exception:
-        if isinstance(failure, exc.IntegrityError):
-            return Conflict("the database already holds this, or something that depends on it is missing")
+        if isinstance(failure, exc.IntegrityError) and ("unique" in str(failure.orig).lower()):
+            return Conflict("the database already holds this")
         if isinstance(failure, exc.DBAPIError | exc.TimeoutError):
             why = str(failure.orig) if isinstance(failure, exc.DBAPIError) else "no free connection"
             if "disk is full" in why or getattr(failure, "errno", None) == errno.ENOSPC:

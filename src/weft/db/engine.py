@@ -29,6 +29,8 @@ def read_url(text: str) -> URL:
     known = _DRIVERS.get(backend)
     if known is None or (driver and known != f"{'postgresql' if backend == 'postgres' else backend}+{driver}"):
         raise Invalid(f"no database is called '{url.drivername}'; known are sqlite:// and postgresql://", field="db.url")
+    if backend == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise Invalid("an SQLite address names a file: sqlite:////abs/path/weft.db", field="db.url")
     return url.set(drivername=known)
 
 
