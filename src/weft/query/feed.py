@@ -1,0 +1,286 @@
+"""The live feed of a topic: one follower of the log per topic, any number of readers, nobody waits for anybody.
+
+The newest batches are kept in memory once, ready to send. A reader holds no queue, only its offsets: it takes from there what
+comes next, or, when it is further behind, from the log. So a slow reader costs one chunk of memory and delays itself alone.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Final, cast
+
+from weft.core.batch import LogBatch
+from weft.core.clock import Clock
+from weft.core.errors import Busy, Corrupt, Invalid, Unavailable, WeftError
+from weft.core.position import TopicPartition
+from weft.log.port import Log, PartitionState
+from weft.query.piece import Pace, Piece, damaged_piece, prepare
+from weft.query.settings import QuerySettings
+
+GROUP: Final = "live"
+
+
+class Kept:
+    """The newest pieces of one partition: what lies in [begin, end) is here, unless it was empty."""
+
+    def __init__(self, begin: int) -> None:
+        self.begin = begin
+        self.end = begin
+        self.pieces: deque[Piece] = deque()
+
+    def add(self, piece: Piece) -> None:
+        """Take the piece that follows."""
+        self.pieces.append(piece)
+        self.end = piece.next_offset
+
+    def drop_oldest(self) -> int:
+        """Forget the oldest piece; returns its bytes."""
+        oldest = self.pieces.popleft()
+        self.begin = oldest.next_offset
+        return oldest.size_bytes
+
+    def after(self, offset: int) -> Sequence[Piece] | None:
+        """What comes from `offset` on, nothing when it is not there yet, None when it is no longer here."""
+        if offset >= self.end:
+            return ()
+        if offset < self.begin:
+            return None
+        return [piece for piece in self.pieces if piece.next_offset > offset]
+
+
+class TopicFeed:
+    """One topic's newest batches, kept for all its readers by one follower of the log."""
+
+    def __init__(self, topic: str, log: Log, pace: Pace, settings: QuerySettings) -> None:
+        self.topic = topic
+        self.readers = 0
+        self.changed = asyncio.Event()
+        self.ended: WeftError | None = None
+        self.kept: dict[int, Kept] = {}
+        self._log = log
+        self._pace = pace
+        self._settings = settings
+        self._size_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes kept in memory."""
+        return self._size_bytes
+
+    async def run(self) -> None:
+        """Follow the log until cancelled or until the log fails, which every reader is told."""
+        try:
+            start = {TopicPartition(state.topic, state.partition): state.end_offset for state in await self.partitions()}
+            for place, offset in start.items():
+                self.kept[place.partition] = Kept(offset)
+            self._wake()
+            follower = cast("AsyncGenerator[LogBatch]", self._log.follow(GROUP, [self.topic], start=start))
+            async with aclosing(follower):
+                async for batch in follower:
+                    await self._take(batch)
+        except WeftError as failure:
+            self.end(failure)
+
+    async def partitions(self) -> Sequence[PartitionState]:
+        """The topic's partitions as the log has them now."""
+        return [state for state in (await self._log.state()).partitions if state.topic == self.topic]
+
+    async def after(self, partition: int, offset: int) -> Sequence[Piece]:
+        """What comes in a partition from `offset` on: up to a chunk, [] when nothing is there yet."""
+        kept = self.kept.get(partition)
+        if kept is None:
+            return ()
+        here = kept.after(offset)
+        return await self._read(partition, offset) if here is None else _chunk(here, self._settings.feed_chunk_bytes)
+
+    def forget(self) -> None:
+        """Drop what is kept, after an erasure: readers go back to the log, where the erased events are gone."""
+        for kept in self.kept.values():
+            kept.pieces.clear()
+            kept.begin = kept.end
+        self._size_bytes = 0
+
+    def end(self, reason: WeftError) -> None:
+        """Tell every reader that this feed ends."""
+        self.ended = reason
+        self._wake()
+
+    async def _take(self, batch: LogBatch) -> None:
+        async with aclosing(prepare(batch, self._pace)) as pieces:
+            async for piece in pieces:
+                kept = self.kept.setdefault(batch.partition, Kept(piece.first_offset))
+                kept.add(piece)
+                self._size_bytes += piece.size_bytes
+                self._trim()
+                self._wake()
+
+    def _trim(self) -> None:
+        while self._size_bytes > self._settings.feed_memory_bytes:
+            fullest = max(self.kept.values(), key=lambda kept: len(kept.pieces))
+            self._size_bytes -= fullest.drop_oldest()
+
+    def _wake(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    async def _read(self, partition: int, offset: int) -> Sequence[Piece]:
+        try:
+            batches = await self._log.read(
+                TopicPartition(self.topic, partition), offset, max_bytes=self._settings.feed_chunk_bytes
+            )
+        except Corrupt as damage:
+            return [damaged_piece(damage, partition, offset)]
+        return [piece for batch in batches async for piece in prepare(batch, self._pace)]
+
+
+class Reader:
+    """One reader of a topic: the next offset of each partition, and what comes there."""
+
+    def __init__(self, feed: TopicFeed, positions: dict[int, int]) -> None:
+        self.positions = positions
+        self._feed = feed
+        self._turn = 0
+
+    async def next(self, wait_s: float) -> Sequence[Piece]:
+        """The next pieces of one partition, [] after `wait_s` seconds of silence. Whoever has sent a piece calls `passed`.
+
+        Raises Unavailable when the server stops, or what befell the log.
+        """
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._wait()
+        except TimeoutError:
+            return ()
+
+    def passed(self, piece: Piece) -> None:
+        """Note that a piece was sent."""
+        self.positions[piece.partition] = piece.next_offset
+
+    async def _wait(self) -> Sequence[Piece]:
+        while True:
+            changed = self._feed.changed
+            if self._feed.ended is not None:
+                raise self._feed.ended
+            if pieces := await self._look():
+                return pieces
+            if changed is self._feed.changed:
+                await changed.wait()
+
+    async def _look(self) -> Sequence[Piece]:
+        """Each partition has its turn, so that a busy one does not hide the others."""
+        known = sorted(self._feed.kept.keys() | self.positions.keys())
+        for step in range(len(known)):
+            partition = known[(self._turn + step) % len(known)]
+            offset = self.positions.setdefault(partition, 0)
+            if pieces := await self._feed.after(partition, offset):
+                self._turn = (known.index(partition) + 1) % len(known)
+                return [piece.tail(offset) for piece in pieces if piece.next_offset > offset]
+        return ()
+
+
+class Feeds:
+    """The worker that follows the log for every topic somebody reads live."""
+
+    name = "live-feed"
+
+    def __init__(self, log: Log, clock: Clock, settings: QuerySettings) -> None:
+        self._log = log
+        self._settings = settings
+        self._pace = Pace(clock, settings.feed_max_share)
+        self._feeds: dict[str, TopicFeed] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._readers = 0
+
+    @property
+    def readers(self) -> int:
+        """How many feeds are open."""
+        return self._readers
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of batches kept in memory for all topics."""
+        return sum(feed.size_bytes for feed in self._feeds.values())
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Let readers in until cancelled; then tell every reader that the feed ends, and from where to resume."""
+        async with asyncio.TaskGroup() as group:
+            try:
+                self._group = group
+                started()
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """End every feed. Call it before a server waits for its connections to finish."""
+        self._group = None
+        for feed in self._feeds.values():
+            feed.end(Unavailable("the server is stopping; resume from where this feed ends"))
+
+    def forget(self) -> None:
+        """Drop what is kept in memory of every topic, after an erasure."""
+        for feed in self._feeds.values():
+            feed.forget()
+
+    @asynccontextmanager
+    async def open(self, topic: str, start: str | dict[int, int]) -> AsyncGenerator[Reader]:
+        """A reader of a topic from `latest`, `earliest`, or given next offsets on.
+
+        Raises Busy when too many read already, Invalid for an offset that is not there yet, Unavailable when no feed runs.
+        """
+        feed = self._enter(topic)
+        try:
+            yield Reader(feed, _begin(await feed.partitions(), start))
+        finally:
+            self._leave(feed)
+
+    def _enter(self, topic: str) -> TopicFeed:
+        if self._group is None:
+            raise Unavailable("the live feed does not run in this process", retry_after_s=5)
+        if self._readers >= self._settings.feed_max_readers:
+            raise Busy(f"{self._readers} feeds are open already; close one or try again later", retry_after_s=5)
+        feed = self._feeds.get(topic)
+        if feed is None or feed.ended is not None:
+            if len(self._feeds) >= self._settings.feed_max_topics and feed is None:
+                raise Busy(f"{len(self._feeds)} topics are fed live already; try again later", retry_after_s=5)
+            feed = self._feeds[topic] = TopicFeed(topic, self._log, self._pace, self._settings)
+            self._tasks[topic] = self._group.create_task(feed.run(), name=f"{self.name}:{topic}")
+        feed.readers += 1
+        self._readers += 1
+        return feed
+
+    def _leave(self, feed: TopicFeed) -> None:
+        feed.readers -= 1
+        self._readers -= 1
+        if feed.readers == 0 and self._feeds.get(feed.topic) is feed:
+            del self._feeds[feed.topic]
+            self._tasks.pop(feed.topic).cancel()
+
+
+def _begin(partitions: Sequence[PartitionState], start: str | dict[int, int]) -> dict[int, int]:
+    if start == "latest":
+        return {state.partition: state.end_offset for state in partitions}
+    if isinstance(start, str):
+        return {state.partition: state.start_offset for state in partitions}
+    ends = {state.partition: state.end_offset for state in partitions}
+    for partition, offset in start.items():
+        if offset > ends.get(partition, 0):
+            raise Invalid(
+                f"offset {offset} of partition {partition} does not exist yet; the log ends at {ends.get(partition, 0)}",
+                field="from",
+                partition=partition,
+                end_offset=ends.get(partition, 0),
+            )
+    return {**dict.fromkeys(ends, 0), **start}
+
+
+def _chunk(pieces: Sequence[Piece], size_bytes: int) -> Sequence[Piece]:
+    """As many pieces as fit into a chunk, one at least."""
+    taken = 0
+    for count, piece in enumerate(pieces):
+        if count and taken + piece.size_bytes > size_bytes:
+            return pieces[:count]
+        taken += piece.size_bytes
+    return pieces

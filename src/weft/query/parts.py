@@ -1,0 +1,60 @@
+"""What the query room needs at run time, put together once by the composition root."""
+
+from dataclasses import dataclass
+from typing import Self, cast
+
+from starlette.requests import HTTPConnection
+
+from weft.core.clock import Clock
+from weft.core.verdict import Check, CheckRegister
+from weft.log.port import Log
+from weft.query.checks import checks
+from weft.query.dead import DeadIndex
+from weft.query.erase import Eraser
+from weft.query.feed import Feeds
+from weft.query.gate import Gate
+from weft.query.realtime import RealtimeMetrics
+from weft.query.settings import QuerySettings
+from weft.store.port import EventStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryParts:
+    """Collaborators of the routes, at `app.state.query`. `feeds` is a worker the process has to run."""
+
+    log: Log
+    store: EventStore
+    checks: CheckRegister
+    clock: Clock
+    settings: QuerySettings
+    gate: Gate
+    realtime: RealtimeMetrics
+    feeds: Feeds
+    eraser: Eraser
+    dead: DeadIndex
+
+    @classmethod
+    def of(cls, *, log: Log, store: EventStore, checks: CheckRegister, clock: Clock, settings: QuerySettings) -> Self:
+        """The parts over a log, a store and the process's checks."""
+        gate = Gate(settings)
+        return cls(
+            log=log,
+            store=store,
+            checks=checks,
+            clock=clock,
+            settings=settings,
+            gate=gate,
+            realtime=RealtimeMetrics(store, gate, clock, settings),
+            feeds=Feeds(log, clock, settings),
+            eraser=Eraser(log, store, clock, settings),
+            dead=DeadIndex(log),
+        )
+
+    def own_checks(self) -> dict[str, Check]:
+        """The checks of this room, for the register."""
+        return checks(self.log, self.store, self.clock, self.settings, self.dead)
+
+
+def query_parts(connection: HTTPConnection) -> QueryParts:
+    """The parts of the application that serves this request or WebSocket."""
+    return cast("QueryParts", connection.app.state.query)

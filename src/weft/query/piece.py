@@ -1,0 +1,110 @@
+"""A piece of a feed: some consecutive events of one partition as JSON texts, made once and sent to every reader.
+
+Making them costs CPU on the loop that also takes in events, so it is done a few hundred at a time and rests in between.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from weft.core.batch import LogBatch
+from weft.core.clock import Clock
+from weft.core.errors import Corrupt
+from weft.core.event import EventRow
+from weft.query.shapes import row_body
+
+EVENTS_A_PIECE: Final = 256
+_OVERHEAD_BYTES: Final = 200  # of one event beside its text: list slots, the two names, object headers
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Events [first_offset, next_offset) of a partition: one JSON text each, and beside it (type, source) to filter by.
+
+    No lines and a `reason` is a range that cannot be read; no lines and no reason is a tick.
+    """
+
+    partition: int
+    first_offset: int
+    next_offset: int
+    lines: Sequence[bytes] = ()
+    names: Sequence[tuple[str, str]] = ()
+    reason: str | None = None
+    size_bytes: int = _OVERHEAD_BYTES
+
+    def tail(self, offset: int) -> "Piece":
+        """The piece without the events below `offset`."""
+        skip = offset - self.first_offset
+        if skip <= 0:
+            return self
+        return replace(self, first_offset=offset, lines=self.lines[skip:], names=self.names[skip:])
+
+
+class Pace:
+    """Keeps the share of time that preparing pieces takes below a limit, for all feeds of a process together."""
+
+    def __init__(self, clock: Clock, max_share: float) -> None:
+        self._clock = clock
+        self._rest_per_s = (1 - max_share) / max_share
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """One piece of work at a time; after it the loop is left to others for as long as the work has earned them."""
+        async with self._turn:
+            began_s = self._clock.steady_s()
+            yield
+            await asyncio.sleep((self._clock.steady_s() - began_s) * self._rest_per_s)
+
+
+async def prepare(batch: LogBatch, pace: Pace) -> AsyncGenerator[Piece]:
+    """The pieces of a batch, in order. A batch that cannot be decoded is one piece with the reason."""
+    if batch.count == 0:
+        yield Piece(partition=batch.partition, first_offset=batch.first_offset, next_offset=batch.next_offset)
+        return
+    try:
+        async with pace.turn():
+            rows = batch.event_rows
+    except Corrupt as damage:
+        yield damaged_piece(damage, batch.partition, batch.first_offset, batch.next_offset)
+        return
+    for start in range(0, batch.count, EVENTS_A_PIECE):
+        async with pace.turn():
+            piece = _piece(batch, rows, range(start, min(start + EVENTS_A_PIECE, batch.count)))
+        yield piece
+
+
+def _piece(batch: LogBatch, rows: Sequence[EventRow], chosen: range) -> Piece:
+    lines = [
+        _encode(
+            row_body(
+                rows[index],
+                event_id=batch.ids[index],
+                time_us=int(batch.times_us[index]),
+                received_at_us=int(batch.received_at_us[index]),
+                place=(batch.topic, batch.partition, batch.first_offset + index),
+            )
+        )
+        for index in chosen
+    ]
+    return Piece(
+        partition=batch.partition,
+        first_offset=batch.first_offset + chosen.start,
+        next_offset=batch.first_offset + chosen.stop,
+        lines=lines,
+        names=[(rows[index].type, rows[index].source) for index in chosen],
+        size_bytes=sum(map(len, lines)) + _OVERHEAD_BYTES * len(lines),
+    )
+
+
+def damaged_piece(damage: Corrupt, partition: int, offset: int, next_offset: int | None = None) -> Piece:
+    """The piece for a range that cannot be read; where the range ends is told by the error when nobody else knows."""
+    told = damage.details.get("next_offset")
+    end = next_offset or (told if isinstance(told, int) else offset + 1)
+    return Piece(partition=partition, first_offset=offset, next_offset=max(end, offset + 1), reason=damage.message)

@@ -1,0 +1,9 @@
+"""The routes of the query room, one file per noun. `router` holds them all; a process role may take single ones."""
+
+from fastapi import APIRouter
+
+from weft.query.routes import erasures, events, metrics, series, topics, verdict
+
+router = APIRouter()
+for part in (events, metrics, series, topics, erasures, verdict):
+    router.include_router(part.router)

@@ -1,0 +1,40 @@
+"""Who may use these routes, and what it counts against: the scope in the signature, and the dashboard's rate limit."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from weft.api.rate_limit import charge
+from weft.auth.signature import DeadLetterReplayer, EventsEraser, EventsReader, VerdictReader
+from weft.core.principal import Principal
+from weft.query.parts import QueryParts, query_parts
+
+LIMIT: Final = "dashboard"
+
+
+async def _charge_reader(connection: HTTPConnection, principal: EventsReader) -> Principal:
+    await charge(connection, LIMIT, principal)
+    return principal
+
+
+async def _charge_eraser(connection: HTTPConnection, principal: EventsEraser) -> Principal:
+    await charge(connection, LIMIT, principal)
+    return principal
+
+
+async def _charge_replayer(connection: HTTPConnection, principal: DeadLetterReplayer) -> Principal:
+    await charge(connection, LIMIT, principal)
+    return principal
+
+
+async def _charge_verdict_reader(connection: HTTPConnection, principal: VerdictReader) -> Principal:
+    await charge(connection, LIMIT, principal)
+    return principal
+
+
+Reader = Annotated[Principal, Depends(_charge_reader)]
+Eraser = Annotated[Principal, Depends(_charge_eraser)]
+Replayer = Annotated[Principal, Depends(_charge_replayer)]
+VerdictViewer = Annotated[Principal, Depends(_charge_verdict_reader)]
+Parts = Annotated[QueryParts, Depends(query_parts)]
