@@ -1,0 +1,83 @@
+"""Every command of the tutorial and the how-to pages works when pasted.
+
+A fenced block marked `sh test` is run, all blocks of a page in one shell, in the folder where Weft was started. A block marked
+`text output` right after it is what it prints; `…` in it stands for anything.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from docs.generator.page import ROOT
+from tests.docs.conftest import Weft
+
+PAGES = sorted([*(ROOT / "docs" / "tutorial").glob("*.md"), *(ROOT / "docs" / "how-to").glob("*.md")])
+FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Commands, and what they print (None where the page does not say)."""
+
+    commands: str
+    output: str | None
+
+
+def examples_of(page: Path) -> list[Example]:
+    found = [(match["kind"].strip(), match["text"]) for match in FENCE.finditer(page.read_text(encoding="utf-8"))]
+    after = [*found[1:], ("", "")]
+    return [
+        Example(text, shown if shown_kind == "text output" else None)
+        for (kind, text), (shown_kind, shown) in zip(found, after, strict=True)
+        if kind == "sh test"
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.contract("SF-326")
+def test_the_examples_of_a_page_work(page: Path, weft: Weft, tmp_path: Path) -> None:
+    examples = examples_of(page)
+    assert examples, f"{page.name} has no example that is run"
+    script = "set -eu\n" + "\n".join(
+        f"exec >'{tmp_path}/{number}' 2>&1\n{weft.here(example.commands)}" for number, example in enumerate(examples)
+    )
+
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=weft.folder, env=weft.environment, check=False, timeout=100, stdin=subprocess.DEVNULL
+    )
+
+    outputs = [file.read_text() for number in range(len(examples)) if (file := tmp_path / str(number)).exists()]
+    assert done.returncode == 0, f"{examples[len(outputs) - 1].commands}\nprinted\n{outputs[-1]}\n{_log(weft)}"
+    for example, printed in zip(examples, outputs, strict=True):
+        if example.output is not None:
+            _same(example, printed, weft)
+
+
+def _same(example: Example, printed: str, weft: Weft) -> None:
+    assert example.output is not None
+    wanted = [line.rstrip() for line in weft.here(example.output).strip("\n").splitlines()]
+    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
+    pattern = "\n".join(
+        ".*".join(re.escape(part) for part in line.split("…")) if line != "…" else r"(?:.*\n?)*?" for line in wanted
+    )
+    assert re.fullmatch(pattern, "\n".join(lines)), (
+        f"{example.commands}\nprinted\n{printed}\nand the manual says\n{example.output}"
+    )
+
+
+def _log(weft: Weft) -> str:
+    return "\n".join((weft.folder / "weft.log").read_text().splitlines()[-20:])
+
+
+def test_no_command_of_a_page_escapes_being_run() -> None:
+    unmarked = [
+        f"{page.name}: {match['text'].splitlines()[0]}"
+        for page in PAGES
+        for match in FENCE.finditer(page.read_text(encoding="utf-8"))
+        if match["kind"].strip() in {"sh", "bash", "shell", "console"}
+    ]
+
+    assert unmarked == [], "mark them `sh test`, or `sh not run: <reason>`"
