@@ -1,0 +1,120 @@
+"""What a process holds open: log, store, database, accounts. Opened on first need, once, and closed in reverse order."""
+
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, cast
+
+from weft.api.health import HealthRegister
+from weft.api.metrics import Metrics
+from weft.app.settings import AppSettings, Settings
+from weft.auth.parts import AuthParts, open_auth
+from weft.core.adapters import load_adapter
+from weft.core.clock import Clock
+from weft.core.verdict import CheckRegister
+from weft.db.database import Database
+from weft.db.migrate import migrate
+from weft.log.port import Log
+from weft.store.port import EventStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a process opens, and with which rights. Of each store one process is the owner; the others read it."""
+
+    service: str
+    appends: bool = False
+    owns_store: bool = False
+
+
+class Resources:
+    """The open things of one process. `async with` closes them, whatever happened."""
+
+    def __init__(self, settings: Settings, needs: Needs, *, clock: Clock, version: str) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.version = version
+        self._needs = needs
+        self.metrics = Metrics(settings.api.metrics_prefix)
+        self.checks = CheckRegister()
+        self.health = HealthRegister(
+            service=needs.service, version=version, clock=clock, timeout_s=settings.api.health_timeout_s
+        )
+        self._stack = AsyncExitStack()
+        self._log: Log | None = None
+        self._store: EventStore | None = None
+        self._database: Database | None = None
+        self._auth: AuthParts | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
+
+    async def log(self) -> Log:
+        """The log: to append where a role of this process does, else to read."""
+        if self._log is None:
+            url = log_url(self.settings.app)
+            adapter = load_adapter("log", url)
+            log = cast(
+                "Log",
+                adapter(url, settings=self.settings.log, clock=self.clock, append=self._needs.appends),
+            )
+            self._log = await self._stack.enter_async_context(log)
+        return self._log
+
+    async def store(self) -> EventStore:
+        """The store: its one owner where this process plays storage, else a reader of it."""
+        if self._store is None:
+            url = store_url(self.settings.app)
+            adapter = load_adapter("store", url)
+            store = cast(
+                "EventStore",
+                adapter(url, settings=self.settings.store, clock=self.clock, write=self._needs.owns_store),
+            )
+            self._store = await self._stack.enter_async_context(store)
+        return self._store
+
+    async def database(self) -> Database:
+        """The database, its schema brought up to date."""
+        if self._database is None:
+            database = Database(database_url(self.settings), settings=self.settings.db)
+            self._stack.push_async_callback(database.close)
+            await migrate(database)
+            self._database = database
+        return self._database
+
+    async def auth(self) -> AuthParts:
+        """Accounts and everything that proves who asks."""
+        if self._auth is None:
+            self._auth = open_auth(
+                await self.database(),
+                settings=self.settings.auth,
+                environment=self.settings.app.environment,
+                secrets_folder=self.settings.app.data_dir / "secrets",
+                clock=self.clock,
+                trusted_origins=self.settings.api.cors_origins if self.settings.api.cors_credentials else (),
+            )
+        return self._auth
+
+
+def log_url(app: AppSettings) -> str:
+    """Where the log is."""
+    return app.log_url or f"sqlite://{app.data_dir.absolute() / 'log'}"
+
+
+def store_url(app: AppSettings) -> str:
+    """Where the store is."""
+    return app.store_url or f"parquet://{app.data_dir.absolute() / 'store'}"
+
+
+def database_url(settings: Settings) -> str:
+    """Where the database is."""
+    return settings.db.url or f"sqlite:///{settings.app.data_dir.absolute() / 'weft.db'}"

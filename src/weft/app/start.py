@@ -1,0 +1,108 @@
+"""Starting Weft: from a configuration to a served application, and back to nothing."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+from weft import __version__
+from weft.app.application import Application, compose
+from weft.app.config import Configuration
+from weft.app.local_key import make_local_key
+from weft.app.plan import Plan, make_plan
+from weft.app.process import Stop, WorkerFailed, bind, running, serving
+from weft.app.resources import Resources
+from weft.app.run_file import RunFile, announced
+from weft.app.welcome import Welcome
+from weft.auth.bootstrap import FirstAdministrator, make_first_administrator
+from weft.core.clock import Clock, SystemClock
+
+logger = logging.getLogger(__name__)
+
+
+def run(configuration: Configuration, *, welcome: Callable[[Welcome], None]) -> None:
+    """Run what the configuration asks for until a signal ends it; `welcome` is called once the doors are open.
+
+    Raises a WeftError with one sentence where the process cannot start or cannot go on.
+    """
+    settings = configuration.settings
+    plan = make_plan(settings)
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(_run(configuration, plan, SystemClock(), welcome))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # uvloop knows no Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: Callable[[Welcome], None]) -> None:
+    settings = configuration.settings
+    stop = Stop()
+    failures: list[WorkerFailed] = []
+
+    def failed(failure: WorkerFailed) -> None:
+        failures.append(failure)
+        stop.set()
+
+    with stop.listening():
+        listener = bind(plan.host, plan.port)
+        settings.app.data_dir.mkdir(parents=True, exist_ok=True)
+        async with Resources(settings, plan.needs, clock=clock, version=settings.app.version or __version__) as resources:
+            application = await compose(resources, plan)
+            made = await make_first_administrator(await resources.auth())
+            await make_local_key(settings.app.data_dir, await resources.auth())
+            async with running(application.parts.workers, failed), serving(application.asgi, listener, settings):
+                run_file = _run_file(plan, listener, clock)
+                with announced(settings.app.data_dir, run_file):
+                    resources.health.started()
+                    welcome(_welcome(configuration, plan, resources, run_file.url, made))
+                    await stop.wait()
+                    await _drain(resources, application)
+    if failures:
+        raise failures[0]
+
+
+async def _drain(resources: Resources, application: Application) -> None:
+    """Say that the end is near, give load balancers time to notice, and end what would never end by itself."""
+    logger.info("draining")
+    resources.health.draining()
+    await asyncio.sleep(resources.settings.app.drain_notice_s)
+    for told in application.parts.draining:
+        told()
+
+
+def _run_file(plan: Plan, listener: socket.socket, clock: Clock) -> RunFile:
+    return RunFile(
+        service=plan.needs.service,
+        roles=plan.role_names,
+        url=url_of(plan.host, listener.getsockname()[1]),
+        pid=os.getpid(),
+        started_at_us=clock.now_us(),
+    )
+
+
+def url_of(host: str, port: int) -> str:
+    """The address of a listener as this machine reaches it."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _welcome(
+    configuration: Configuration, plan: Plan, resources: Resources, url: str, made: FirstAdministrator | None
+) -> Welcome:
+    settings = configuration.settings
+    return Welcome(
+        service=plan.needs.service,
+        roles=plan.role_names,
+        version=resources.version,
+        url=url,
+        data_dir=settings.app.data_dir,
+        is_default_data_dir=configuration.origin(("app", "data_dir")).kind != "flag",
+        first_administrator=made,
+        anonymous_writes=settings.app.environment == "development" and settings.auth.allow_anonymous_writes,
+    )

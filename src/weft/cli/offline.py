@@ -1,0 +1,38 @@
+"""Work on a data folder itself, with or without a server running on it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from weft.cli.connect import read_configuration
+
+if TYPE_CHECKING:
+    from weft.app.resources import Resources
+    from weft.auth.parts import AuthParts
+
+T = TypeVar("T")
+
+
+def with_resources(config: Path | None, data_dir: Path | None, work: "Callable[[Resources], Awaitable[T]]") -> T:
+    """Do `work` on the resources of a data folder, opened for reading; nothing is started."""
+    from weft import __version__
+    from weft.app.resources import Needs, Resources
+    from weft.core.clock import SystemClock
+
+    settings = read_configuration(config, data_dir).settings
+
+    async def run() -> T:
+        async with Resources(settings, Needs(service="cli"), clock=SystemClock(), version=__version__) as resources:
+            return await work(resources)
+
+    return asyncio.run(run())
+
+
+def with_accounts(config: Path | None, data_dir: Path | None, work: "Callable[[AuthParts], Awaitable[T]]") -> T:
+    """Do `work` on the accounts of a data folder. A server that runs there sees it at once or within seconds."""
+
+    async def run(resources: "Resources") -> T:
+        return await work(await resources.auth())
+
+    return with_resources(config, data_dir, run)
