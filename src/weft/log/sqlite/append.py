@@ -1,0 +1,256 @@
+"""Appender: the one thread that writes a partition. What arrived during the last flush is the next group; there is no timer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Final
+
+import apsw
+import structlog
+import zstandard
+
+from weft.core.batch import Batch, LogBatch
+from weft.core.clock import Clock
+from weft.core.errors import Corrupt, StorageFull, TimedOut, Unavailable, WeftError
+from weft.core.times import SECOND_US
+from weft.log.port import Appended
+from weft.log.settings import LogSettings
+from weft.log.sqlite.checkpoint import Checkpointer
+from weft.log.sqlite.group import Group, Stored
+from weft.log.sqlite.live import LiveSegment
+from weft.log.sqlite.partition import Ownership
+from weft.log.sqlite.reading import PartitionReader
+from weft.log.sqlite.repeats import Place, RepeatIndex
+from weft.log.sqlite.reserve import Reserve
+from weft.log.sqlite.segment import TopicEnd
+from weft.log.sqlite.unique import Unique
+from weft.log.sqlite.wake import Bell
+
+logger = structlog.get_logger(__name__)
+
+CONTROL_PREFIX: Final = "weft."
+"""Topics of Weft's own: they are still accepted when the disk is nearly full, so that its alert can be kept."""
+
+_FLUSHES_KEPT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendRequest:
+    """Events that wait for the disk."""
+
+    batch: Batch
+    answer: asyncio.Future[Appended]
+    size_bytes: int
+
+    @property
+    def topic(self) -> str:
+        return self.batch.topic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TickRequest:
+    """A tick that waits for the disk."""
+
+    topic: str
+    time_us: int
+    answer: asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallRequest:
+    """Something to do between two groups, in the writing thread."""
+
+    call: Callable[[], Any]
+    answer: asyncio.Future[Any]
+
+
+Write = AppendRequest | TickRequest
+Request = Write | CallRequest
+Answers = list[tuple[asyncio.Future[Any], object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What one flush did: for each request a value or an error, what was stored, and where the topics stand now."""
+
+    answers: Answers
+    stored: Sequence[Stored] = ()
+    ends: dict[str, TopicEnd] | None = None
+    size_bytes: int = 0
+
+
+class Appender:
+    """Writes groups of batches to an owned partition."""
+
+    def __init__(
+        self, root: Path, ownership: Ownership, *, settings: LogSettings, clock: Clock, deliver: Callable[[Flushed], None]
+    ) -> None:
+        self.ownership = ownership
+        self.flushes_s: deque[float] = deque(maxlen=_FLUSHES_KEPT)
+        self.refusal: str | None = None
+        self.bell = Bell(root)
+        self.checkpointer = Checkpointer(ownership, settings.checkpoint_interval_s)
+        self.live = LiveSegment(ownership, self.checkpointer, settings, clock)
+        self._settings = settings
+        self._clock = clock
+        self._deliver = deliver
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._reserve = Reserve(ownership.folder / "reserve", settings)
+        self._reader = PartitionReader(root, ownership.partition)
+        index = RepeatIndex(age_us=int(settings.repeat_age_s * SECOND_US), count=settings.repeat_count)
+        self._unique = Unique(index, self._read_batch)
+        self._stopping = False
+        self._thread = Thread(target=self._run, name=f"log-append-{ownership.partition}", daemon=True)
+
+    def open(self) -> None:
+        """Recover what the last owner left, then accept requests. Blocks."""
+        self.live.open()
+        self._reserve.fill()
+        self.checkpointer.start()
+        self._thread.start()
+
+    def put(self, request: Request) -> None:
+        """Hand a request over. From any thread."""
+        self._requests.put(request)
+
+    def close(self) -> None:
+        """Make durable what was handed over, then stop. Blocks."""
+        self._requests.put(None)
+        self._thread.join()
+        self.live.close()
+        self.checkpointer.close()
+        self._reader.close()
+        self.bell.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            requests = self._take()
+            writes = [request for request in requests if not isinstance(request, CallRequest)]
+            if writes:
+                self._write(writes)
+            for request in requests:
+                if isinstance(request, CallRequest):
+                    self._call(request)
+
+    def _take(self) -> list[Request]:
+        """What has arrived, at least one, up to the bytes of a group."""
+        requests: list[Request] = []
+        size = 0
+        request = self._requests.get()
+        try:
+            while request is not None:
+                requests.append(request)
+                if isinstance(request, AppendRequest):
+                    size += len(request.batch.rows)
+                    if size >= self._settings.group_bytes:
+                        return requests
+                request = self._requests.get_nowait()
+            self._stopping = True
+        except Empty:
+            pass
+        return requests
+
+    def _call(self, request: CallRequest) -> None:
+        try:
+            outcome: object = request.call()
+        except Exception as failure:  # the caller gets it; the writing thread goes on
+            outcome = failure
+        self._deliver(Flushed([(request.answer, outcome)]))
+
+    def _write(self, requests: Sequence[Write]) -> None:
+        size = sum(request.size_bytes for request in requests if isinstance(request, AppendRequest))
+        refused: Answers = []
+        if self._reserve.is_short():
+            error = self._full()
+            refused = [(request.answer, error) for request in requests if not request.topic.startswith(CONTROL_PREFIX)]
+            requests = [request for request in requests if request.topic.startswith(CONTROL_PREFIX)]
+            if not requests:
+                self._deliver(Flushed(refused, size_bytes=size))
+                return
+        try:
+            flushed = self._flush(requests)
+        except Exception as failure:
+            error = self._failed(failure)
+            self._deliver(Flushed([*refused, *((request.answer, error) for request in requests)], size_bytes=size))
+        else:
+            self._deliver(Flushed([*refused, *flushed.answers], flushed.stored, flushed.ends, size))
+            self.bell.ring()
+
+    def _flush(self, requests: Sequence[Write]) -> Flushed:
+        drafts: dict[str, TopicEnd] = {}
+
+        def end_of(topic: str) -> TopicEnd:
+            draft = drafts.get(topic)
+            if draft is None:
+                known = self.live.ends.get(topic)
+                draft = known.copy() if known else TopicEnd(self._new_number(drafts))
+                drafts[topic] = draft
+            return draft
+
+        group = Group(self.ownership.partition, end_of, self._compressor, self._settings.merge_bytes)
+        self._unique.begin()
+        answers: Answers = [(request.answer, self._add(group, request, end_of)) for request in requests]
+        stored = group.finish()
+        began_s = self._clock.steady_s()
+        self.live.write(stored, drafts)
+        self.flushes_s.append(self._clock.steady_s() - began_s)
+        self._unique.stored(stored)
+        self.refusal = None
+        return Flushed(answers, stored, drafts)
+
+    def _add(self, group: Group, request: Write, end_of: Callable[[str], TopicEnd]) -> Appended | None:
+        if isinstance(request, TickRequest):
+            group.tick(request.topic, request.time_us)
+            return None
+        batch = request.batch
+        repeats = self._unique.repeats(batch)
+        if repeats:
+            end_of(batch.topic).repeats_total += len(repeats)
+            if len(repeats) == batch.count:
+                return Appended(self.ownership.partition, None, "fsync", repeats)
+            known = set(repeats)
+            batch = batch.select([index for index in range(batch.count) if index not in known])
+        return Appended(self.ownership.partition, group.add(batch), "fsync", repeats)
+
+    def _new_number(self, drafts: dict[str, TopicEnd]) -> int:
+        numbers = [end.number for end in (*self.live.ends.values(), *drafts.values())]
+        return max(numbers, default=-1) + 1
+
+    def _full(self) -> StorageFull:
+        free = self._reserve.free_bytes()
+        self.refusal = (
+            f"the disk of the log has {free // 1024**2} MiB left, less than log.min_free_bytes "
+            f"({self._settings.min_free_bytes // 1024**2} MiB); free some space"
+        )
+        return StorageFull(self.refusal, free_bytes=free)
+
+    def _failed(self, failure: Exception) -> WeftError:
+        """Leave the segment for good and say what happened; nothing of the group may be readable later."""
+        self.live.leave()
+        logger.error("log_flush_failed", partition=self.ownership.partition, reason=repr(failure))
+        is_full = isinstance(failure, apsw.FullError)
+        if is_full:
+            self._reserve.release()
+        try:
+            self.live.begin()
+        except (apsw.Error, OSError) as again:
+            self.refusal = f"the disk of the log failed ({failure}) and no new segment could be begun ({again})"
+            return TimedOut(f"{self.refusal}; whether these events were kept is unknown until the log is opened again")
+        self.refusal = f"the last flush failed: {failure}"
+        if isinstance(failure, WeftError):
+            return failure
+        if is_full:
+            return StorageFull(f"the disk of the log is full; these events were not kept ({failure})")
+        return Unavailable(f"these events could not be made durable and were not kept ({failure})")
+
+    def _read_batch(self, place: Place) -> LogBatch | None:
+        try:
+            batches = self._reader.read(place.topic, place.first_offset, 1)
+        except Corrupt:
+            return None
+        return batches[0] if batches else None

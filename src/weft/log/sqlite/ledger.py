@@ -1,0 +1,106 @@
+"""Ledger: what a partition must know of itself whatever happens to its segments. Written by the owner, read by everybody."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Final, cast
+
+import apsw
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS owner (epoch INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS sealed (segment INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS trimmed (segment INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS topic (
+    name TEXT PRIMARY KEY, start_offset INTEGER NOT NULL DEFAULT 0,
+    events_trimmed INTEGER NOT NULL DEFAULT 0, events_erased INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept_repeats (received_last_us INTEGER NOT NULL, digests BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What of a topic is no longer readable."""
+
+    start_offset: int = 0
+    events_trimmed: int = 0
+    events_erased: int = 0
+
+
+class Ledger:
+    """Small facts in one SQLite file, each change flushed. Safe for several threads."""
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if write else apsw.SQLITE_OPEN_READONLY
+        self._lock = Lock()
+        self._connection = apsw.Connection(str(path), flags=flags)
+        try:
+            self._connection.set_busy_timeout(10_000)
+            if write:
+                self._connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+                self._connection.execute(_SCHEMA)
+        except BaseException:
+            self._connection.close(True)
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close(True)
+
+    def begin_epoch(self) -> int:
+        """A new owner: its number is larger than that of every owner before."""
+        with self._lock, self._connection:
+            row = self._connection.execute("SELECT max(epoch) FROM owner").fetchone()
+            epoch = (cast("int | None", row[0]) if row else None) or 0
+            self._connection.execute("DELETE FROM owner")
+            self._connection.execute("INSERT INTO owner VALUES (?)", (epoch + 1,))
+        return epoch + 1
+
+    def sealed(self) -> set[int]:
+        """The segments that nobody appends to and whose bytes are all in their own file."""
+        with self._lock:
+            return {cast("int", number) for (number,) in self._connection.execute("SELECT segment FROM sealed")}
+
+    def seal(self, segment: int) -> None:
+        """From now on the segment may be read without locks."""
+        with self._lock:
+            self._connection.execute("INSERT OR IGNORE INTO sealed VALUES (?)", (segment,))
+
+    def last_trimmed(self) -> int:
+        """Segments up to this number are gone, even where a crash left their file."""
+        with self._lock:
+            row = self._connection.execute("SELECT max(segment) FROM trimmed").fetchone()
+        return (cast("int | None", row[0]) if row else None) or 0
+
+    def gone(self) -> dict[str, Gone]:
+        """For each topic what is no longer readable."""
+        with self._lock:
+            rows = self._connection.execute("SELECT name, start_offset, events_trimmed, events_erased FROM topic").fetchall()
+        return {cast("str", name): Gone(*cast("tuple[int, int, int]", tuple(counts))) for name, *counts in rows}
+
+    def trim(self, segment: int, gone: Mapping[str, Gone]) -> None:
+        """Before a segment is removed: from now on it does not count."""
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM trimmed")
+            self._connection.execute("INSERT INTO trimmed VALUES (?)", (segment,))
+            self._connection.execute("DELETE FROM sealed WHERE segment <= ?", (segment,))
+            self._store(gone)
+
+    def erase(self, erased: Mapping[str, int]) -> None:
+        """Count events as erased."""
+        known = self.gone()
+        changed = {
+            name: replace(known.get(name, Gone()), events_erased=known.get(name, Gone()).events_erased + count)
+            for name, count in erased.items()
+        }
+        with self._lock, self._connection:
+            self._store(changed)
+
+    def _store(self, gone: Mapping[str, Gone]) -> None:
+        for name, counts in gone.items():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO topic VALUES (?, ?, ?, ?)",
+                (name, counts.start_offset, counts.events_trimmed, counts.events_erased),
+            )
