@@ -9,6 +9,7 @@ from typing import Self, cast
 from weft.api.health import HealthRegister
 from weft.api.metrics import Metrics
 from weft.app.settings import AppSettings, Settings
+from weft.app.tail import FreshStore
 from weft.auth.parts import AuthParts, open_auth
 from weft.core.adapters import load_adapter
 from weft.core.clock import Clock
@@ -16,6 +17,7 @@ from weft.core.verdict import CheckRegister
 from weft.db.database import Database
 from weft.db.migrate import migrate
 from weft.log.port import Log
+from weft.query.parts import QueryParts
 from weft.store.port import EventStore
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Resources:
         self._store: EventStore | None = None
         self._database: Database | None = None
         self._auth: AuthParts | None = None
+        self._query: QueryParts | None = None
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -71,7 +74,7 @@ class Resources:
         return self._log
 
     async def store(self) -> EventStore:
-        """The store: its one owner where this process plays storage, else a reader of it."""
+        """The store: its one owner where this process plays storage, else a reader that keeps up with the log."""
         if self._store is None:
             url = store_url(self.settings.app)
             adapter = load_adapter("store", url)
@@ -79,8 +82,22 @@ class Resources:
                 "EventStore",
                 adapter(url, settings=self.settings.store, clock=self.clock, write=self._needs.owns_store),
             )
+            if not self._needs.owns_store:
+                store = FreshStore(store, await self.log())
             self._store = await self._stack.enter_async_context(store)
         return self._store
+
+    async def query(self) -> QueryParts:
+        """What answers questions, one for all roles that do."""
+        if self._query is None:
+            self._query = QueryParts.of(
+                log=await self.log(),
+                store=await self.store(),
+                checks=self.checks,
+                clock=self.clock,
+                settings=self.settings.query,
+            )
+        return self._query
 
     async def database(self) -> Database:
         """The database, its schema brought up to date."""

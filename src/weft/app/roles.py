@@ -7,6 +7,10 @@ from typing import Final
 from weft.app.parts import Parts
 from weft.app.resources import Resources
 from weft.app.settings import AppSettings
+from weft.app.write_store import write_store
+from weft.ingest import routes as doors
+from weft.ingest.parts import IngestParts
+from weft.query.routes import erasures, events, metrics, series, topics, verdict
 
 LATER: Final = ("analytics", "alerting")
 """Roles of this name come with a later version."""
@@ -24,18 +28,38 @@ class Role:
 
 
 async def ingestion(resources: Resources) -> Parts:
-    """Doors, the source of this machine's own state, ticks and trimming."""
-    return Parts()
+    """The doors, the source of this machine's own state, and single events read back."""
+    log = await resources.log()
+    ingest = IngestParts.build(resources.settings.ingest, log=log, clock=resources.clock, metrics=resources.metrics)
+    query = await resources.query()
+    return Parts(
+        routers=(doors.router, events.router),
+        hot_routes=doors.hot_routes(ingest),
+        state={"ingest": ingest, "query": query},
+    )
 
 
 async def dashboard(resources: Resources) -> Parts:
-    """Metrics, series, feeds and the verdict."""
-    return Parts()
+    """Figures, series, live feeds and the verdict."""
+    query = await resources.query()
+    return Parts(
+        routers=(metrics.router, series.router, topics.router, verdict.router),
+        workers=(query.feeds,),
+        state={"query": query},
+        draining=(query.feeds.close,),
+    )
 
 
 async def storage(resources: Resources) -> Parts:
-    """The store's writer, and events read back."""
-    return Parts()
+    """The store's writer, events read back, and events erased."""
+    log, store = await resources.log(), await resources.store()
+    query = await resources.query()
+    return Parts(
+        routers=(events.router, erasures.router, topics.router),
+        workers=(write_store(log, store, await store.flushed(), resources.clock), query.feeds),
+        state={"query": query},
+        draining=(query.feeds.close,),
+    )
 
 
 ROLES: Final = (

@@ -33,13 +33,12 @@ def verify(
     with _progress() as report:
 
         async def work(resources: "Resources") -> "Verification":
-            from weft.app.tail import catch_up
             from weft.query.verify import DEFAULT_SAMPLE
             from weft.query.verify import verify as verified
 
-            log, store = await resources.log(), await resources.store()
-            await catch_up(log, store)
-            return await verified(log, store, sample=None if whole else DEFAULT_SAMPLE, report=report)
+            return await verified(
+                await resources.log(), await resources.store(), sample=None if whole else DEFAULT_SAMPLE, report=report
+            )
 
         verification = with_resources(config, data_dir, work)
     _write(verification, style)
