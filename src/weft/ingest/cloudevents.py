@@ -1,0 +1,217 @@
+"""CloudEvents 1.0: their attributes to ours and back (docs/decisions/0002-event-and-cloudevents.md has the map).
+
+`id`, `source`, `type`, `subject` and `time` are the same nouns. `data` of ours is an object: where theirs is something else it
+stands under one key, and `metadata.cloudevents.form` says so, so that it comes out again as it went in. Extensions are kept in
+`metadata`; those that are nouns of ours (`correlationid`, `userid`, `sessionid`, `severity`, `topic`) are those nouns too.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+import msgspec
+
+from weft.core import times
+from weft.core.errors import Invalid, Malformed
+from weft.core.event import DEFAULT_SEVERITY, SEVERITIES, Event
+
+SPEC_VERSION: Final = "1.0"
+STRUCTURED: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
+HEADER: Final = b"ce-"
+
+_REQUIRED: Final = ("specversion", "id", "source", "type")
+_OPTIONAL: Final = ("subject", "time", "datacontenttype", "dataschema", "data", "data_base64")
+_OWN: Final = frozenset((*_REQUIRED, *_OPTIONAL))
+_NOUN_OF: Final = {"correlationid": "correlation_id", "userid": "user_id", "sessionid": "session_id"}
+_NAME: Final = re.compile(r"[a-z0-9]{1,64}")
+_JSON: Final = re.compile(r"\s*[^/;]+/(?:[^;]+\+)?json\s*(?:;|$)", re.IGNORECASE)
+_MAP_KEY: Final = "cloudevents"
+
+_ATTRIBUTES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_SCALAR: Final = msgspec.json.Decoder(str | int | float | bool | None)
+_encode: Final = msgspec.json.encode
+
+
+def read_structured(piece: bytes | msgspec.Raw) -> bytes:
+    """The JSON of our event for one structured CloudEvent. Raises Invalid or Malformed."""
+    try:
+        attributes = _ATTRIBUTES.decode(piece)
+    except msgspec.ValidationError:
+        raise Invalid("a CloudEvent is a JSON object") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
+        raise Malformed(f"the CloudEvent is not JSON: {unreadable}") from unreadable
+    data = attributes.pop("data", None)
+    encoded = attributes.pop("data_base64", None)
+    if data is not None and encoded is not None:
+        raise Invalid("a CloudEvent has data or data_base64, not both", field="data_base64")
+    plain = {name: _scalar(name, value) for name, value in attributes.items()}
+    if encoded is not None:
+        return _row(plain, _base64_data(encoded), "base64")
+    if data is None:
+        return _row(plain, b"{}", None)
+    value = bytes(data)
+    return _row(plain, value, None) if value.startswith(b"{") else _row(plain, b'{"value":%b}' % value, "value")
+
+
+def read_binary(headers: Mapping[bytes, bytes], body: bytes) -> bytes:
+    """The JSON of our event for a CloudEvent whose attributes are `ce-` headers and whose data is the body."""
+    plain: dict[str, Any] = {
+        name[len(HEADER) :].decode("latin-1"): _header_value(name, value)
+        for name, value in headers.items()
+        if name.startswith(HEADER)
+    }
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
+    if content_type:
+        plain["datacontenttype"] = content_type
+    if not body:
+        return _row(plain, b"{}", None)
+    if not content_type or _JSON.match(content_type):
+        data = _json_data(body)
+        return _row(plain, data, None) if data.startswith(b"{") else _row(plain, b'{"value":%b}' % data, "value")
+    if content_type.lower().startswith("text/"):
+        try:
+            return _row(plain, _encode({"value": body.decode()}), "value")
+        except UnicodeDecodeError:
+            pass  # a text in another encoding is kept as the bytes it is
+    return _row(plain, _encode({"base64": base64.b64encode(body).decode()}), "base64")
+
+
+def to_cloudevent(event: Event) -> dict[str, Any]:
+    """An event of ours as a CloudEvent, the way it would be sent in structured mode."""
+    told: dict[str, Any] = {
+        "specversion": SPEC_VERSION,
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": times.to_text(event.time_us),
+    }
+    if event.subject is not None:
+        told["subject"] = event.subject
+    metadata: dict[str, Any] = dict(event.metadata)
+    mapped = metadata.pop(_MAP_KEY, None)
+    form = cast("dict[str, Any]", mapped).get("form") if isinstance(mapped, dict) else None
+    for name, noun in _NOUN_OF.items():
+        if getattr(event, noun) is not None:
+            told[name] = getattr(event, noun)
+    if event.severity != DEFAULT_SEVERITY:
+        told["severity"] = event.severity
+    if event.tags:
+        told["tags"] = _encode(event.tags).decode()
+    told |= {name: value for name, value in metadata.items() if _is_extension(name, value) and name not in told}
+    rest = {name: value for name, value in metadata.items() if name not in told}
+    if rest:
+        told["weftmetadata"] = _encode(rest).decode()
+    return told | _told_data(event.data, form)
+
+
+def _told_data(data: Any, form: str | None) -> dict[str, Any]:
+    if form == "base64" and set(data) == {"base64"}:
+        return {"data_base64": data["base64"]}
+    if form == "value" and set(data) == {"value"}:
+        return {"data": data["value"]}
+    return {"datacontenttype": "application/json", "data": data} if not form else {"data": data}
+
+
+def _is_extension(name: str, value: Any) -> bool:
+    """Whether a key of `metadata` can be an attribute of a CloudEvent."""
+    return bool(_NAME.fullmatch(name)) and isinstance(value, str | int | bool)
+
+
+def _row(plain: dict[str, Any], data: bytes, form: str | None) -> bytes:
+    """The JSON of our event. Values are checked later, like those of any event."""
+    for name in _REQUIRED:
+        if plain.get(name) in (None, ""):
+            raise Invalid(f"a CloudEvent needs {name}", field=name)
+    if plain["specversion"] != SPEC_VERSION:
+        raise Invalid(
+            f"CloudEvents of version '{plain['specversion']}' are not known here",
+            field="specversion",
+            allowed_values=[SPEC_VERSION],
+        )
+    row: dict[str, Any] = {"type": plain["type"], "source": plain["source"], "id": plain["id"]}
+    metadata: dict[str, Any] = {}
+    for name, value in plain.items():
+        if value is None or name in _REQUIRED:
+            continue
+        if not _NAME.fullmatch(name):
+            raise Invalid(f"'{name[:64]}' cannot name an attribute: only a-z and 0-9 are allowed", field=name[:64])
+        _place(name, value, row, metadata)
+    if form is not None:
+        metadata[_MAP_KEY] = {"form": form}
+    row["data"] = msgspec.Raw(data)
+    if metadata:
+        row["metadata"] = metadata
+    return _encode(row)
+
+
+def _place(name: str, value: Any, row: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Put one optional attribute or extension where it belongs."""
+    if name in ("subject", "time", "topic"):
+        row[name] = value
+    elif name == "weftmetadata":
+        metadata |= _object_in(name, value)
+    elif name == "tags" and (tags := _list_in(value)) is not None:
+        row["tags"] = tags
+    elif name == "severity" and value in SEVERITIES:
+        row["severity"] = value
+    else:
+        if name in _NOUN_OF:
+            row[_NOUN_OF[name]] = value
+        metadata[name] = value
+
+
+def _object_in(name: str, value: Any) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(str(value), type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise Invalid(f"{name} is a JSON object written as a text", field=name) from None
+
+
+def _list_in(value: Any) -> list[str] | None:
+    try:
+        return msgspec.json.decode(str(value), type=list[str])
+    except msgspec.MsgspecError:
+        return None
+
+
+def _scalar(name: str, value: msgspec.Raw) -> Any:
+    try:
+        return _SCALAR.decode(value)
+    except msgspec.MsgspecError:
+        raise Invalid(f"the attribute '{name[:64]}' is a text, a number or a truth value", field=name[:64]) from None
+
+
+def _base64_data(value: msgspec.Raw) -> bytes:
+    text = _SCALAR.decode(value) if bytes(value).startswith(b'"') else None
+    try:
+        base64.b64decode(str(text).encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        text = None
+    if text is None:
+        raise Invalid("data_base64 is a base64 text", field="data_base64")
+    return _encode({"base64": text})
+
+
+def _json_data(body: bytes) -> bytes:
+    try:
+        msgspec.json.Decoder(msgspec.Raw).decode(body)
+        body.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
+        raise Malformed(f"the data is not JSON: {unreadable}") from unreadable
+    return body.strip(b" \t\r\n")
+
+
+def _header_value(name: bytes, value: bytes) -> str:
+    """One round of percent-decoding, after quotes around the value are taken away."""
+    text = value.decode("latin-1").strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = re.sub(r"\\(.)", r"\1", text[1:-1])
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        shown = name.decode("latin-1")
+        raise Invalid(f"the header {shown} does not hold UTF-8", field=shown) from None

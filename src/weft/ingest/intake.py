@@ -1,0 +1,52 @@
+"""Intake: what one request brought, sorted into good events by topic and what is wrong with the others."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from weft.core.batch import Int64s
+from weft.core.event import EventRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why one event of a request was not taken: its place in the request, the field, and a sentence."""
+
+    index: int
+    field: str | None
+    reason: str
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+
+    def entry(self) -> dict[str, Any]:
+        """As it stands in an answer's `errors`."""
+        return {"index": self.index, "field": self.field, "reason": self.reason, **self.details}
+
+
+@dataclass(frozen=True)
+class Share:
+    """The good events of one topic, as they arrived. `rows` holds their JSON joined by commas; `indices` are their places in
+    the request."""
+
+    topic: str
+    rows: bytes
+    events: Sequence[EventRow]
+    indices: Sequence[int]
+    times_us: Int64s
+
+    @cached_property
+    def given_ids(self) -> Sequence[str | None] | None:
+        """The ids the client gave, None where it gave none at all."""
+        ids = [event.id for event in self.events]
+        return ids if any(ids) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """One request: `count` events, of which the good ones are in `shares` and the others in `rejections`."""
+
+    count: int
+    received_at_us: int
+    shares: Sequence[Share]
+    rejections: Sequence[Rejection] = dataclasses.field(default_factory=list[Rejection])
