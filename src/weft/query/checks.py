@@ -22,12 +22,16 @@ _SAMPLES: Final = 4096
 
 def checks(log: Log, store: EventStore, clock: Clock, settings: QuerySettings, index: DeadIndex) -> dict[str, Check]:
     """The checks of this room, by code, for the register."""
-    lag = LagCheck(log, store, clock, settings)
+    lag = Lag(settings)
+
+    async def keeps_up() -> Finding:
+        store_state = await store.state()
+        return lag.finding(store_state, await log.state(), clock.steady_s())
 
     async def conservation() -> Finding:
         return conservation_finding(await balance(log, store, index))
 
-    return {CONSERVATION: conservation, LAG: lag}
+    return {CONSERVATION: conservation, LAG: keeps_up}
 
 
 def conservation_finding(conservation: Conservation) -> Finding:
@@ -50,24 +54,15 @@ def conservation_finding(conservation: Conservation) -> Finding:
     return Finding(code=CONSERVATION, level=Level.FINE, why="every accepted event is accounted for", parameters=numbers)
 
 
-class LagCheck:
+class Lag:
     """Remembers where the log ended when, and so knows for how long the store has been behind."""
 
-    def __init__(self, log: Log, store: EventStore, clock: Clock, settings: QuerySettings) -> None:
-        self._log = log
-        self._store = store
-        self._clock = clock
+    def __init__(self, settings: QuerySettings) -> None:
         self._settings = settings
         self._ends: deque[tuple[float, Mapping[TopicPartition, int]]] = deque(maxlen=_SAMPLES)
 
-    async def __call__(self) -> Finding:
-        """How far the store is behind the log, in events and in seconds."""
-        store = await self._store.state()
-        log = await self._log.state()
-        return self.finding(store, log, self._clock.steady_s())
-
     def finding(self, store: StoreState, log: LogState, now_s: float) -> Finding:
-        """The finding from one look at both."""
+        """How far the store is behind the log, in events and in seconds, from one look at both."""
         ends = {TopicPartition(state.topic, state.partition): state.end_offset for state in log.partitions}
         starts = {TopicPartition(state.topic, state.partition): state.start_offset for state in log.partitions}
         held = {TopicPartition(count.topic, count.partition): count.position for count in store.topics}

@@ -17,6 +17,7 @@ from weft.core.interval import parse_interval
 from weft.store.query import Aggregate, Filter, Metric, Select
 
 MAX_LIMIT: Final = 1_000
+MAX_CONDITIONS: Final = 16
 DATA: Final = "data."
 GROUPS: Final = ("type", "source", "severity", "user_id", "hour", "day", "interval")
 
@@ -74,7 +75,10 @@ class EventFilter(BaseModel):
 
     @model_validator(mode="after")
     def _know_every_name(self) -> Self:
-        for name in self.model_extra or {}:
+        extra = self.model_extra or {}
+        if len(extra) > MAX_CONDITIONS:
+            raise Invalid(f"{len(extra)} conditions on data are too many; at most {MAX_CONDITIONS}", field="data.<path>")
+        for name in extra:
             if not name.startswith(DATA):
                 known = sorted(field.alias or key for key, field in type(self).model_fields.items())
                 raise Invalid(

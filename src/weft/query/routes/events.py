@@ -41,7 +41,7 @@ _TIMES: Final = frozenset({"hour", "day", "interval"})
     "/events",
     summary="A page of events, or an export of all that match",
     description="Newest first unless `order=asc`. `start` and `end` both belong to the range. Send "
-    "`Accept: application/x-ndjson` for every matching event, one JSON object a line, without paging, in the form POST /events takes.",
+    "`Accept: application/x-ndjson` for every matching event without paging, one a line, in the form POST /events takes.",
     responses=described(EventPage, "A page.", others={NDJSON: {"type": "string"}, CLOUDEVENTS: {"type": "array"}}),
 )
 async def list_events(query: Annotated[EventsQuery, Query()], request: Request, parts: Parts, principal: Reader) -> Response:
