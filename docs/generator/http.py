@@ -27,7 +27,7 @@ A socket is authenticated by its `Authorization` header, by the cookie of the sa
 |---|---|---|
 | `/ws` | ingestion | events in, an acknowledgement for each; `ping` is answered with `pong` |
 | `/ws/metrics` | dashboard | the realtime figures, every second |
-| `/ws/live` | dashboard | a topic from an offset on, as it is appended |
+| `/ws/topics/{topic}` | dashboard | a topic from a place on, as it is appended; every frame says from where to go on |
 """
 
 

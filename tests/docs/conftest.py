@@ -61,7 +61,10 @@ def weft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weft]:
         yield Weft(folder, ports, environment, welcome)
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0, "Ctrl-C must drain and end with 0"
+        code = process.wait(timeout=30)
+        if process.stdout is not None:
+            process.stdout.close()
+        assert code == 0, "Ctrl-C must drain and end with 0"
 
 
 def _free_port() -> int:

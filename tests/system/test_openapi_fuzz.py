@@ -46,7 +46,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
             yield f"http://127.0.0.1:{port}", (folder / "data" / "secrets" / "local.key").read_text().strip()
         finally:
             process.terminate()
-            assert process.wait(timeout=30) == 0
+            code = process.wait(timeout=30)
+            if process.stdout is not None:
+                process.stdout.close()
+            assert code == 0, "SIGTERM must drain and end with 0"
     assert "Traceback" not in (folder / "weft.log").read_text(), "something raised that nobody expected"
 
 
