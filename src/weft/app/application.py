@@ -35,6 +35,8 @@ async def compose(resources: Resources, plan: Plan) -> Application:
 
 async def _assembled(resources: Resources, parts: Parts) -> Application:
     settings = resources.settings
+    for code, check in parts.checks.items():
+        resources.checks.add(code, check)
     authenticator = (await resources.auth()).authenticator
     framework = FastAPI(
         title=settings.app.name,

@@ -7,6 +7,7 @@ from typing import TypeVar
 from fastapi import APIRouter
 
 from weft.api.hot import HotRoute
+from weft.core.verdict import Check
 from weft.core.worker import Worker
 
 Item = TypeVar("Item")
@@ -14,13 +15,17 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Routers and hot routes, workers in the order they start, collaborators by their name in `app.state`, and what is to be
-    told when the process begins to drain. Two roles may bring the same router, worker or collaborator; it counts once."""
+    """Routers and hot routes, workers in the order they start, collaborators by their name in `app.state`, checks for the
+    verdict, and what is told when the process begins to drain.
+
+    Two roles may bring the same router, worker or collaborator; it counts once.
+    """
 
     routers: tuple[APIRouter, ...] = ()
     hot_routes: tuple[HotRoute, ...] = ()
     workers: tuple[Worker, ...] = ()
     state: dict[str, object] = field(default_factory=dict[str, object])
+    checks: dict[str, Check] = field(default_factory=dict[str, Check])
     draining: tuple[Callable[[], None], ...] = ()
 
     def joined(self, other: "Parts") -> "Parts":
@@ -30,6 +35,7 @@ class Parts:
             hot_routes=_once(self.hot_routes, other.hot_routes),
             workers=_once(self.workers, other.workers),
             state={**self.state, **other.state},
+            checks={**self.checks, **other.checks},
             draining=_once(self.draining, other.draining),
         )
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from weft.api.uvicorn_protocol import UVICORN_OPTIONS, AnsweringProtocol, FramingProtocol
 from weft.app.settings import Settings
 from weft.core.errors import Conflict, Invalid, WeftError
 from weft.core.worker import Worker
@@ -116,16 +117,13 @@ async def serving(app: Asgi, listener: socket.socket, settings: Settings) -> Asy
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
-            ws="websockets-sansio",
+            http=AnsweringProtocol,
+            ws=FramingProtocol,
             ws_max_size=settings.api.websocket_max_frame_bytes + FRAME_MARGIN_BYTES,
             lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=math.ceil(settings.app.drain_timeout_s),
+            **UVICORN_OPTIONS,
         )
     )
     host, port = listener.getsockname()[:2]

@@ -9,7 +9,11 @@ from weft.app.resources import Resources
 from weft.app.settings import AppSettings
 from weft.app.write_store import write_store
 from weft.ingest import routes as doors
+from weft.ingest.checks import ingest_checks
+from weft.ingest.host_source import HostSource
 from weft.ingest.parts import IngestParts
+from weft.query.checks import checks as query_checks
+from weft.query.dead import DeadIndex
 from weft.query.routes import erasures, events, metrics, series, topics, verdict
 
 LATER: Final = ("analytics", "alerting")
@@ -31,11 +35,14 @@ async def ingestion(resources: Resources) -> Parts:
     """The doors, the source of this machine's own state, and single events read back."""
     log = await resources.log()
     ingest = IngestParts.build(resources.settings.ingest, log=log, clock=resources.clock, metrics=resources.metrics)
-    query = await resources.query()
+    host = HostSource(ingest.settings, decoder=ingest.decoder, acceptor=ingest.acceptor, clock=resources.clock)
+    runs_host = ingest.settings.host_source
     return Parts(
         routers=(doors.router, events.router),
         hot_routes=doors.hot_routes(ingest),
-        state={"ingest": ingest, "query": query},
+        workers=(host,) if runs_host else (),
+        state={"ingest": ingest, "query": await resources.query()},
+        checks=ingest_checks(ingest.history, host if runs_host else None),
     )
 
 
@@ -46,6 +53,7 @@ async def dashboard(resources: Resources) -> Parts:
         routers=(metrics.router, series.router, topics.router, verdict.router),
         workers=(query.feeds,),
         state={"query": query},
+        checks=query_checks(query.log, query.store, query.clock, query.settings, DeadIndex(query.log)),
         draining=(query.feeds.close,),
     )
 

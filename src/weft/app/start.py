@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from weft import __version__
+from weft.api.logger import configure_logging
 from weft.app.application import Application, compose
 from weft.app.config import Configuration
 from weft.app.local_key import make_local_key
@@ -28,6 +29,8 @@ def run(configuration: Configuration, *, welcome: Callable[[Welcome], None]) -> 
     """
     settings = configuration.settings
     plan = make_plan(settings)
+    logged = settings.api.model_copy(update={"log_level": "DEBUG"}) if settings.app.debug else settings.api
+    configure_logging(logged, service=plan.needs.service)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(_run(configuration, plan, SystemClock(), welcome))
 
