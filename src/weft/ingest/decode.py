@@ -179,6 +179,8 @@ class Decoder:
             if not text.isascii():
                 text.decode()
             return _PIECES.decode(text)
+        except msgspec.ValidationError as wrong:
+            raise no_batch(wrong) from None
         except RecursionError:
             raise Malformed("the body is nested too deep to be read") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as unreadable:
@@ -208,12 +210,17 @@ def _unwrap(body: bytes) -> bytes:
     try:
         return bytes(_ENVELOPE.decode(body).events)
     except msgspec.ValidationError as wrong:
-        reason = str(wrong).replace("`", "")
-        raise Invalid(f'a batch is {{"events": […]}} or a list of events: {reason}', field="events") from None
+        raise no_batch(wrong) from None
     except RecursionError:
         raise Malformed("the body is nested too deep to be read") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as unreadable:
         raise unreadable_body(unreadable) from unreadable
+
+
+def no_batch(wrong: msgspec.ValidationError) -> Invalid:
+    """What to say of JSON that is no batch."""
+    reason = str(wrong).replace("`", "")
+    return Invalid(f'a batch is {{"events": […]}} or a list of events: {reason}', field="events")
 
 
 def unreadable_body(unreadable: Exception) -> Malformed:

@@ -8,9 +8,13 @@ from starlette.requests import HTTPConnection
 from weft.api.metrics import Metrics
 from weft.core.clock import Clock
 from weft.core.event_types import EventTypeCatalogue
+from weft.core.verdict import Check
+from weft.core.worker import Worker
 from weft.ingest.accept import Acceptor
+from weft.ingest.checks import ingest_checks
 from weft.ingest.decode import Decoder
 from weft.ingest.history import IntakeHistory
+from weft.ingest.host_source import HostSource
 from weft.ingest.rules import Rules, read_catalogue
 from weft.ingest.settings import IngestSettings
 from weft.log.port import Log
@@ -27,6 +31,7 @@ class IngestParts:
     decoder: Decoder
     acceptor: Acceptor
     history: IntakeHistory
+    host: HostSource | None
 
     @classmethod
     def build(cls, settings: IngestSettings, *, log: Log, clock: Clock, metrics: Metrics) -> Self:
@@ -35,15 +40,27 @@ class IngestParts:
         rules = Rules.of(settings, catalogue)
         history = IntakeHistory(clock)
         acceptor = Acceptor(log, clock=clock, metrics=metrics, history=history, default_topic=settings.default_topic)
+        decoder = Decoder(rules, clock)
+        host = HostSource(settings, decoder=decoder, acceptor=acceptor, clock=clock) if settings.host_source else None
         return cls(
             settings=settings,
             clock=clock,
             catalogue=catalogue,
             rules=rules,
-            decoder=Decoder(rules, clock),
+            decoder=decoder,
             acceptor=acceptor,
             history=history,
+            host=host,
         )
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """What the process has to run beside the doors."""
+        return () if self.host is None else (self.host,)
+
+    def own_checks(self) -> dict[str, Check]:
+        """The checks of this room, for the register."""
+        return ingest_checks(self.history, self.host)
 
 
 def ingest_parts(connection: HTTPConnection) -> IngestParts:

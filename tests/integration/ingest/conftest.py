@@ -1,6 +1,7 @@
 """The doors as a client meets them: the edge, the hot routes and a log on disk, behind a real socket."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -128,12 +129,11 @@ def assemble(log: Log, clock: ManualClock, settings: IngestSettings) -> tuple[Ed
 @asynccontextmanager
 async def serving(edge: Edge) -> AsyncIterator[int]:
     """A server on a free loopback port."""
-    server = uvicorn.Server(uvicorn.Config(edge, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve())
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(edge, log_level="warning", lifespan="off"))
+    task = asyncio.create_task(server.serve([listening]))
     try:
-        while not server.started:  # uvicorn has no event to wait for
-            await asyncio.sleep(0)  # noqa: ASYNC110 - see above
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield listening.getsockname()[1]  # a client waits in the backlog until the server accepts it
     finally:
         server.should_exit = True
         await task
