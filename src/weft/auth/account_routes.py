@@ -96,7 +96,7 @@ async def register(body: BaseUserCreate, request: Request, parts: AuthPartsOf) -
     except Conflict as taken:
         raise Refused(taken.message, code=ErrorCode.REGISTER_USER_ALREADY_EXISTS.value) from taken
     except Invalid as unfit:
-        raise bad_password(ErrorCode.REGISTER_INVALID_PASSWORD, unfit) from unfit
+        raise bad_password(ErrorCode.REGISTER_INVALID_PASSWORD, unfit) from None
 
 
 @router.post("/auth/request-verify-token", dependencies=[Public], status_code=202, summary="Send a letter to verify an address")
@@ -135,7 +135,7 @@ async def reset_password(body: ResetRequest, parts: AuthPartsOf) -> None:
     try:
         await parts.accounts.set_password(user.id, body.password)
     except Invalid as unfit:
-        raise bad_password(ErrorCode.RESET_PASSWORD_INVALID_PASSWORD, unfit) from unfit
+        raise bad_password(ErrorCode.RESET_PASSWORD_INVALID_PASSWORD, unfit) from None
 
 
 @router.get("/users/me", summary="Your account")
@@ -166,7 +166,7 @@ async def update_me(body: OwnUpdate, _: SignedIn, proof: ProofOf, parts: AuthPar
         try:
             user = await parts.accounts.set_password(user.id, body.password, keep_session=proof.session_id)
         except Invalid as unfit:
-            raise bad_password(ErrorCode.UPDATE_USER_INVALID_PASSWORD, unfit) from unfit
+            raise bad_password(ErrorCode.UPDATE_USER_INVALID_PASSWORD, unfit) from None
     if body.email is not None:
         user = await change_email(user.id, body.email, parts)
     return UserRead.of(user)

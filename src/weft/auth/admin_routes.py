@@ -74,7 +74,7 @@ async def create_user(body: UserCreate, _: UserManager, parts: AuthPartsOf) -> U
     except Conflict as taken:
         raise Refused(taken.message, code=ErrorCode.REGISTER_USER_ALREADY_EXISTS.value) from taken
     except Invalid as unfit:
-        raise bad_password(ErrorCode.REGISTER_INVALID_PASSWORD, unfit) from unfit
+        raise bad_password(ErrorCode.REGISTER_INVALID_PASSWORD, unfit) from None
 
 
 @router.get("/api/admin/users/{user_id}", summary="One account")
@@ -119,7 +119,7 @@ async def _set_password(user_id: str, password: str, parts: AuthParts) -> User:
     try:
         return await parts.accounts.set_password(user_id, password)
     except Invalid as unfit:
-        raise bad_password(ErrorCode.UPDATE_USER_INVALID_PASSWORD, unfit) from unfit
+        raise bad_password(ErrorCode.UPDATE_USER_INVALID_PASSWORD, unfit) from None
 
 
 def _refuse_self(user_id: str, own_id: str | None, verb: str) -> None:

@@ -48,6 +48,8 @@ class Attempts:
                     retry_after_s=wait_s,
                     rate_limit=self._kind,
                     limit=self._per_account,
+                    remaining=0,
+                    reset=-(-max(row.locked_until_us for row in rows.values() if row) // SECOND_US),
                 )
             for key, found in rows.items():
                 row = found or Attempt(key=key, failures=0, last_us=now_us, locked_until_us=0)

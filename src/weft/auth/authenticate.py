@@ -6,6 +6,7 @@ saved by a good cookie. Nothing is read from the URL.
 
 import asyncio
 import hmac
+import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -36,7 +37,6 @@ _COOKIE: Final = "cookie "
 _NOBODY: Final = "sign in first (Authorization: Bearer …), or send an API key (X-API-Key)"
 _ENDED: Final = "this session was ended; sign in again"
 _FORWARDED: Final = ("x-forwarded-for", "forwarded", "x-real-ip")
-_LOOPBACK: Final = frozenset({"::1", "::ffff:127.0.0.1"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOCAL: Final = Principal(kind="anonymous", id="local", name="this machine", scopes=frozenset({Scope.EVENTS_WRITE}))
 
@@ -228,7 +228,7 @@ def _is_own(origin: str, host: str) -> bool:
 
 def _is_local(caller: Caller) -> bool:
     """A program on this machine: not through a proxy that runs here, and not a page in a browser that runs here."""
-    if not (caller.client_ip.startswith("127.") or caller.client_ip in _LOOPBACK):
+    if not _is_loopback(caller.client_ip):
         return False
     headers = caller.headers
     for name in _FORWARDED:
@@ -238,6 +238,15 @@ def _is_local(caller: Caller) -> bool:
     if host and not _is_loopback_name(host):
         return False
     return "origin" not in headers or _is_own(headers["origin"], host)
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(client_ip: str) -> bool:
+    try:
+        address = ipaddress.ip_address(client_ip)
+    except ValueError:
+        return False
+    return address.is_loopback or bool(address.version == 6 and address.ipv4_mapped and address.ipv4_mapped.is_loopback)
 
 
 @lru_cache(maxsize=256)

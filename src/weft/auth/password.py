@@ -7,15 +7,17 @@ and without a bound a burst of sign-ins would take every core from them.
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from weft.core.errors import Busy, Invalid
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # One of the equally strong choices OWASP names for Argon2id; one lane, so that a sign-in occupies one core.
 _MEMORY_KIB: Final = 46 * 1024
@@ -56,8 +58,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The Argon2id hash of a password. Raises Busy where too many wait already."""
-        async with self._my_turn():
-            return await asyncio.to_thread(self._hash.hash, password)
+        return await self._run(self._hash.hash, password)
 
     async def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
         """Whether the password fits, and a new hash where the old one is weaker than what is made today.
@@ -66,11 +67,9 @@ class Passwords:
         """
         if len(password) > _MAX_CHARS:
             password = password[:_MAX_CHARS] + "\0"  # cannot fit, and costs no more than a short one
-        async with self._my_turn():
-            return await asyncio.to_thread(self._verify, password, hashed)
+        return await self._run(self._verify, password, hashed)
 
-    @asynccontextmanager
-    async def _my_turn(self) -> AsyncGenerator[None, None]:
+    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._waiting >= _WAITING:
             raise Busy("too many people are signing in at this moment", retry_after_s=2)
         self._waiting += 1
@@ -78,10 +77,10 @@ class Passwords:
             await self._turn.acquire()
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._turn.release()
+        running = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+        # The turn ends with the work, not with the caller: a thread goes on when its caller has gone.
+        running.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(running)
 
     def _verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
         try:

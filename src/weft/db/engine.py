@@ -19,7 +19,7 @@ def read_url(text: str) -> URL:
     """The address with its asynchronous driver filled in. Raises Invalid, never showing a password."""
     try:
         url = make_url(text)
-    except ArgumentError as unreadable:
+    except (ArgumentError, ValueError) as unreadable:
         raise Invalid(
             "the database address cannot be read; it looks like sqlite:////abs/path/weft.db "
             "or postgresql://user:password@host/name",

@@ -19,12 +19,13 @@ from weft.core.errors import Conflict, Unavailable
 from weft.db.database import Database
 
 _LOCK_KEY: Final = 0x57454654  # "WEFT"
-_SCRIPTS: Final = Path(__file__).parent / "migrations"
+SCRIPTS: Final = Path(__file__).parent / "migrations"
+"""The steps this program was built with."""
 
 
 def newest_revision() -> str:
     """The schema this program was built for."""
-    head = ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    head = ScriptDirectory(str(SCRIPTS)).get_current_head()
     assert head is not None, "the package ships its migrations"  # noqa: S101 - a broken package, not a user's mistake
     return head
 
@@ -36,7 +37,7 @@ async def find_revision(database: Database) -> str | None:
         return await connection.run_sync(_revision_of)
 
 
-async def migrate(database: Database, target: str = "head") -> str | None:
+async def migrate(database: Database, target: str = "head", *, scripts: Path = SCRIPTS) -> str | None:
     """Bring the schema to `target` and return the revision reached. Waits for another process that is doing the same.
 
     Raises Conflict where the database is newer than this program, Unavailable where it does not answer.
@@ -45,7 +46,7 @@ async def migrate(database: Database, target: str = "head") -> str | None:
         database.file.parent.mkdir(parents=True, exist_ok=True)
     try:
         async with database.engine.execution_options(weft_write=True).connect() as connection:
-            return await connection.run_sync(_move, target)
+            return await connection.run_sync(_move, target, scripts)
     except CommandError as unknown:
         raise Conflict(
             f"the database has a schema this Weft does not know ({unknown}); start the newer Weft that made it"
@@ -54,7 +55,7 @@ async def migrate(database: Database, target: str = "head") -> str | None:
         raise Unavailable(f"the {database.kind} database cannot be brought up to date: {failure}") from failure
 
 
-def _move(connection: Connection, target: str) -> str | None:
+def _move(connection: Connection, target: str, scripts: Path) -> str | None:
     is_sqlite = connection.dialect.name == "sqlite"
     if is_sqlite:  # rebuilding a table must not cascade into the tables that point at it; only settable outside a transaction
         _pragma_outside(connection, "PRAGMA foreign_keys=OFF")
@@ -62,18 +63,20 @@ def _move(connection: Connection, target: str) -> str | None:
         with connection.begin():
             if not is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-            _run(connection, target)
-            if is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()):
+            before = _revision_of(connection)
+            _run(connection, target, scripts)
+            after = _revision_of(connection)
+            if is_sqlite and before != after and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()):
                 raise Conflict(f"the move would leave {len(broken)} rows pointing at nothing; nothing was changed")
-            return _revision_of(connection)
+            return after
     finally:
         if is_sqlite:
             _pragma_outside(connection, "PRAGMA foreign_keys=ON")
 
 
-def _run(connection: Connection, target: str) -> None:
+def _run(connection: Connection, target: str, scripts: Path) -> None:
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
     current = _revision_of(connection)
     script = ScriptDirectory.from_config(config)

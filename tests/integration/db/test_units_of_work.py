@@ -1,0 +1,186 @@
+"""Units of work on a real file: whole or not at all, one writer at a time, and errors in our own words."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from weft.core.errors import Conflict, StorageFull, Unavailable
+from weft.core.verdict import Level
+from weft.db.checks import database_checks
+from weft.db.database import Database
+from weft.db.migrate import migrate
+from weft.db.settings import DbSettings
+from weft.testing.clock import ManualClock
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'weft.db'}", settings=DbSettings(busy_timeout_s=10))
+    async with database.writing() as session:
+        await session.execute(text("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"))
+        await session.execute(text("INSERT INTO counters VALUES ('a', 0)"))
+    yield database
+    await database.close()
+
+
+async def value(database: Database) -> int:
+    async with database.reading() as session:
+        return (await session.execute(text("SELECT value FROM counters WHERE name = 'a'"))).scalar_one()
+
+
+async def test_what_is_done_in_one_unit_happens_whole_or_not_at_all(database: Database) -> None:
+    async def unit() -> None:
+        async with database.writing() as session:
+            await session.execute(text("UPDATE counters SET value = 7"))
+            await session.execute(text("CREATE TABLE half (x INTEGER)"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await unit()
+    assert await value(database) == 0
+    async with database.reading() as session:
+        found = await session.execute(text("SELECT count(*) FROM sqlite_master WHERE name = 'half'"))
+        assert found.scalar_one() == 0
+
+
+async def test_a_cancelled_unit_leaves_nothing_and_holds_no_lock(database: Database) -> None:
+    inside = asyncio.Event()
+
+    async def unit() -> None:
+        async with database.writing() as session:
+            await session.execute(text("UPDATE counters SET value = 7"))
+            inside.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(unit())
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with database.writing() as session:
+        await session.execute(text("UPDATE counters SET value = value + 1"))
+    assert await value(database) == 1
+
+
+async def test_writers_that_read_first_wait_for_each_other_and_lose_nothing(database: Database) -> None:
+    async def add() -> None:
+        async with database.writing() as session:
+            now = (await session.execute(text("SELECT value FROM counters"))).scalar_one()
+            await session.execute(text("UPDATE counters SET value = :value"), {"value": now + 1})
+
+    await asyncio.gather(*(add() for _ in range(20)))
+    assert await value(database) == 20
+
+
+ADD = """
+import asyncio, sys
+from sqlalchemy import text
+from weft.db.database import Database
+async def main():
+    database = Database(sys.argv[1])
+    for _ in range(15):
+        async with database.writing() as session:
+            now = (await session.execute(text("SELECT value FROM counters"))).scalar_one()
+            await session.execute(text("UPDATE counters SET value = :value"), {"value": now + 1})
+    await database.close()
+asyncio.run(main())
+"""
+
+
+async def test_writers_in_other_processes_lose_nothing_either(database: Database) -> None:
+    url = f"sqlite:///{database.file}"
+    processes = [await asyncio.create_subprocess_exec(sys.executable, "-c", ADD, url) for _ in range(2)]
+    assert [await process.wait() for process in processes] == [0, 0]
+    assert await value(database) == 30
+
+
+async def test_a_taken_value_is_a_conflict(database: Database) -> None:
+    with pytest.raises(Conflict):
+        async with database.writing() as session:
+            await session.execute(text("INSERT INTO counters VALUES ('a', 1)"))
+
+
+async def test_a_lock_held_too_long_is_unavailable(tmp_path: Path, database: Database) -> None:
+    hasty = Database(f"sqlite:///{database.file}", settings=DbSettings(busy_timeout_s=0.05))
+    async with database.writing() as session:
+        await session.execute(text("UPDATE counters SET value = 7"))
+        with pytest.raises(Unavailable, match="locked"):
+            async with hasty.writing() as second:
+                await second.execute(text("SELECT 1"))
+    await hasty.close()
+
+
+async def test_no_free_connection_is_unavailable_and_not_a_hang(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}", settings=DbSettings(pool_size=1, busy_timeout_s=0.05))
+    async with database.reading() as session:
+        await session.execute(text("SELECT 1"))
+        with pytest.raises(Unavailable, match="no free connection"):
+            await database.probe()
+    await database.probe()
+    await database.close()
+
+
+async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'missing' / 'weft.db'}")
+    with pytest.raises(Unavailable, match="sqlite database does not answer"):
+        await database.probe()
+    await database.close()
+
+
+async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "weft.db").write_bytes(b"something else entirely" * 100)
+    database = Database(f"sqlite:///{tmp_path / 'weft.db'}")
+    with pytest.raises(Unavailable, match="not a database"):
+        await database.probe()
+    await database.close()
+
+
+async def test_a_full_disk_is_told_as_what_it_is(database: Database) -> None:
+    async with database.reading() as session:
+        pages = (await session.execute(text("PRAGMA page_count"))).scalar_one()
+
+    async def unit() -> None:
+        async with database.writing() as session:
+            await session.execute(text(f"PRAGMA max_page_count={pages}"))
+            await session.execute(text("INSERT INTO counters VALUES (hex(zeroblob(100000)), 1)"))
+
+    with pytest.raises(StorageFull, match="disk"):
+        await unit()
+    assert await value(database) == 0
+
+
+async def test_every_connection_flushes_at_commit_and_checks_references(database: Database) -> None:
+    async with database.reading() as session:
+        asked = ["synchronous", "foreign_keys", "busy_timeout"]
+        found = [(await session.execute(text(f"PRAGMA {name}"))).scalar_one() for name in asked]
+    assert found == [2, 1, 10_000]
+
+
+async def test_the_verdict_asks_the_database(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'weft.db'}")
+    check = database_checks(database, ManualClock())["db.answers"]
+    await database.probe()
+    assert (await check()).level is Level.ACT  # no schema yet
+    await migrate(database)
+    assert (await check()).level is Level.FINE
+    await database.close()
+    (tmp_path / "weft.db").write_bytes(b"something else entirely" * 100)
+    finding = await check()
+    assert finding.level is Level.ACT
+    assert "sign in" in finding.why
+    await database.close()
+
+
+def test_a_forgotten_database_does_not_keep_the_program_from_ending(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\nfrom weft.db.database import Database\n"
+        "async def main():\n    database = Database(sys.argv[1])\n    await database.probe()\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, f"sqlite:///{tmp_path / 'x.db'}"], timeout=30, check=False)
+    assert done.returncode == 0
