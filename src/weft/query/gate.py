@@ -15,6 +15,7 @@ class Gate:
 
     def __init__(self, settings: QuerySettings) -> None:
         self._slots = asyncio.Semaphore(settings.max_concurrent)
+        self._max_concurrent = settings.max_concurrent
         self._max_waiting = settings.max_waiting
         self._timeout_s = settings.timeout_s
         self._waiting = 0
@@ -25,7 +26,11 @@ class Gate:
         Raises Busy when too many wait already, TimedOut when the time is over; the question is cancelled then.
         """
         if self._waiting >= self._max_waiting and self._slots.locked():
-            raise Busy(f"{self._waiting} questions wait already; ask again in a moment", retry_after_s=1, waiting=self._waiting)
+            raise Busy(
+                f"{self._max_concurrent} questions are being answered and {self._waiting} wait; ask again in a moment",
+                retry_after_s=1,
+                waiting=self._waiting,
+            )
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._enter()

@@ -191,7 +191,7 @@ def open_lab(tmp_path: Path, _accounts: Path) -> OpenLab:
             ]
             clients = [
                 await stack.enter_async_context(
-                    httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=20, trust_env=False)
+                    httpx.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=20, trust_env=False, verify=False)
                 )
                 for headers in ({"X-API-Key": reader_key}, {"X-API-Key": admin_key}, {})
             ]
