@@ -238,10 +238,12 @@ async def _refuse_second(session: AsyncSession) -> None:
 async def _keep_an_administrator(session: AsyncSession, user: User) -> None:
     if user.role != Role.ADMIN or not user.may_sign_in:
         return
-    others = await session.scalar(
-        select(func.count())
-        .select_from(User)
-        .where(User.role == Role.ADMIN.value, User.is_active, User.deleted_at_us.is_(None), User.id != user.id)
+    # Locked, so that of two administrators who dismiss each other at once one stays.
+    administrators = await session.scalars(
+        select(User.id)
+        .where(User.role == Role.ADMIN.value, User.is_active, User.deleted_at_us.is_(None))
+        .order_by(User.id)
+        .with_for_update()
     )
-    if not others:
+    if set(administrators) <= {user.id}:
         raise Conflict(f"'{user.email}' is the last administrator; make another one first")

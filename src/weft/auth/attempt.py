@@ -7,18 +7,20 @@ written there is no sign-in (fail closed).
 
 import hashlib
 import ipaddress
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import delete
 
 from weft.auth.tables import Attempt
 from weft.core.clock import Clock
-from weft.core.errors import Busy
+from weft.core.errors import Busy, Conflict
 from weft.core.times import HOUR_US, MINUTE_US, SECOND_US
 from weft.db.database import Database
 
 _FORGIVEN_AFTER_US: Final = HOUR_US
 _LONGEST_SHIFT: Final = 20
+_TRIES: Final = 4
 
 
 class Attempts:
@@ -36,27 +38,37 @@ class Attempts:
 
     async def charge(self, email: str, client_ip: str) -> None:
         """Count one attempt. Raises Busy, saying for how long, where the account or the address has to wait."""
-        now_us = self._clock.now_us()
         limits = {self._account(email): self._per_account, self._address(client_ip): self._per_address}
+        for _ in range(_TRIES):
+            with suppress(Conflict):  # two first attempts at once: the second finds the row of the first
+                await self._charge(limits)
+                return
+        raise Busy("too many attempts at this moment; try again", retry_after_s=1)
+
+    async def _charge(self, limits: dict[str, int]) -> None:
+        now_us = self._clock.now_us()
         async with self._database.writing() as session:
             rows = {key: await session.get(Attempt, key, with_for_update=True) for key in sorted(limits)}
-            waits = [row.locked_until_us - now_us for row in rows.values() if row and row.locked_until_us > now_us]
-            if waits:
-                wait_s = -(-max(waits) // SECOND_US)
-                raise Busy(
-                    f"too many attempts; try again in {wait_s} seconds",
-                    retry_after_s=wait_s,
-                    rate_limit=self._kind,
-                    limit=self._per_account,
-                    remaining=0,
-                    reset=-(-max(row.locked_until_us for row in rows.values() if row) // SECOND_US),
-                )
+            locked_until_us = max((row.locked_until_us for row in rows.values() if row), default=0)
+            if locked_until_us > now_us:
+                raise self._wait(locked_until_us, now_us)
             for key, found in rows.items():
                 row = found or Attempt(key=key, failures=0, last_us=now_us, locked_until_us=0)
                 session.add(row)
                 row.failures = 1 if now_us - row.last_us > _FORGIVEN_AFTER_US else row.failures + 1
                 row.last_us = now_us
                 row.locked_until_us = now_us + self._wait_us(row.failures - limits[key])
+
+    def _wait(self, until_us: int, now_us: int) -> Busy:
+        wait_s = -(-(until_us - now_us) // SECOND_US)
+        return Busy(
+            f"too many attempts; try again in {wait_s} seconds",
+            retry_after_s=wait_s,
+            rate_limit=self._kind,
+            limit=self._per_account,
+            remaining=0,
+            reset=-(-until_us // SECOND_US),
+        )
 
     async def give_back(self, email: str, client_ip: str) -> None:
         """A sign-in succeeded: the account starts anew, the address gets its one attempt back."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from weft.core.errors import Conflict, StorageFull, Unavailable, WeftError
+from weft.core.errors import Conflict, StorageFull, Unavailable
 from weft.db.engine import open_engine, read_url
 from weft.db.settings import DbSettings
 
@@ -59,14 +59,19 @@ class Database:
         try:
             async with AsyncSession(engine, expire_on_commit=False, autobegin=True) as session:
                 yield session
-        except WeftError:
-            raise
-        except exc.SQLAlchemyError as failure:
-            raise self._own_word(failure) from failure
-        except OSError as failure:  # asyncpg raises the socket's own error where the server is away
-            raise Unavailable(f"the {self.kind} database cannot be reached: {failure}") from failure
+        except Exception as failure:
+            told = self.own_word(failure)
+            if told is failure:
+                raise
+            raise told from failure
 
-    def _own_word(self, failure: exc.SQLAlchemyError) -> Exception:
+    def own_word(self, failure: Exception) -> Exception:
+        """What went wrong in our own words, or the error itself where it is not the database's."""
+        # While it connects, asyncpg raises its own errors and the socket's; afterwards SQLAlchemy wraps them.
+        if isinstance(failure, OSError) or type(failure).__module__.startswith("asyncpg."):
+            return Unavailable(f"the {self.kind} database cannot be reached: {failure}")
+        if not isinstance(failure, exc.SQLAlchemyError):
+            return failure
         if isinstance(failure, exc.IntegrityError) and ("unique" in str(failure.orig).lower()):
             return Conflict("the database already holds this")
         if isinstance(failure, exc.DBAPIError | exc.TimeoutError):

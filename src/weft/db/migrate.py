@@ -13,9 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
-from weft.core.errors import Conflict, Unavailable
+from weft.core.errors import Conflict
 from weft.db.database import Database
 
 _LOCK_KEY: Final = 0x57454654  # "WEFT"
@@ -51,8 +50,11 @@ async def migrate(database: Database, target: str = "head", *, scripts: Path = S
         raise Conflict(
             f"the database has a schema this Weft does not know ({unknown}); start the newer Weft that made it"
         ) from unknown
-    except (SQLAlchemyError, OSError) as failure:
-        raise Unavailable(f"the {database.kind} database cannot be brought up to date: {failure}") from failure
+    except Exception as failure:
+        told = database.own_word(failure)
+        if told is failure:
+            raise
+        raise told from failure
 
 
 def _move(connection: Connection, target: str, scripts: Path) -> str | None:
