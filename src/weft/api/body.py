@@ -2,21 +2,23 @@
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import zstandard
 from starlette.exceptions import HTTPException
 
 from weft.api.settings import ApiSettings
+from weft.api.uvicorn_protocol import CONNECTION, Connection
+from weft.core.clock import Clock
 from weft.core.errors import Busy, Malformed, TooLarge
 
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 
 OFF_LOOP_BYTES: Final = 256 * 1024
 """Compressed bodies from this size on are unpacked in a thread."""
 _ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024
-_WATCH_INTERVAL_S: Final = 0.5
 
 
 class ClientGone(Exception):
@@ -31,19 +33,31 @@ class SlowBody(HTTPException):
 
 
 class BodyReader:
-    """Reads bodies for one process. All unfinished bodies together are bounded as well."""
+    """Reads bodies for one process. All unfinished bodies together are bounded as well.
 
-    def __init__(self, settings: ApiSettings) -> None:
+    One timer watches all slow clients: a timer for each request would cost more than the request.
+    """
+
+    def __init__(self, settings: ApiSettings, clock: Clock) -> None:
+        self._steady_s = clock.steady_s
         self._timeout_s = settings.body_timeout_s
         self._max_buffered_bytes = settings.max_buffered_bytes
         self._buffered_bytes = 0
+        self._reading: dict[asyncio.Task[Any] | None, float] = {}
+        self._overdue: set[asyncio.Task[Any] | None] = set()
+        self._watch: asyncio.TimerHandle | None = None
 
-    async def read(self, receive: Receive, headers: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
+    async def read(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
         """The whole body, unpacked. Raises TooLarge, Malformed, Busy, SlowBody or ClientGone."""
         declared = headers.get(b"content-length")
         if declared is not None and (not declared.isdigit() or int(declared) > limit_bytes):
             raise too_large(limit_bytes, "sent")
-        body = await self._receive_whole(receive, limit_bytes)
+        connection: Connection | None = scope["state"].get(CONNECTION) if "state" in scope else None
+        body = None if connection is None else connection.take_body(scope)
+        if body is None:
+            body = await self._receive_in_time(receive, limit_bytes)
+        if len(body) > limit_bytes:
+            raise too_large(limit_bytes, "sent")
         encoding = headers.get(b"content-encoding")
         if encoding is None or encoding == b"identity":
             return body
@@ -51,38 +65,53 @@ class BodyReader:
             return decompress(body, encoding, limit_bytes)
         return await asyncio.to_thread(decompress, body, encoding, limit_bytes)
 
-    async def _receive_whole(self, receive: Receive, limit_bytes: int) -> bytes:
+    async def _receive_in_time(self, receive: Receive, limit_bytes: int) -> bytes:
+        task = asyncio.current_task()
+        self._reading[task] = self._steady_s()
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(self._interval_s, self._look)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                body: bytes = message.get("body", b"")
-                if not message.get("more_body", False):
-                    if len(body) > limit_bytes:
-                        raise too_large(limit_bytes, "sent")
-                    return body
-                return await self._receive_rest(receive, body, limit_bytes)
-        except TimeoutError:
+            return await self._receive_whole(receive, limit_bytes)
+        except asyncio.CancelledError:
+            if task is None or task not in self._overdue:
+                raise
+            task.uncancel()
             raise SlowBody(self._timeout_s) from None
+        finally:
+            del self._reading[task]
+            self._overdue.discard(task)
 
-    async def _receive_rest(self, receive: Receive, first: bytes, limit_bytes: int) -> bytes:
-        parts = [first]
-        size_bytes = len(first)
-        held_bytes = self._hold(len(first))
+    @property
+    def _interval_s(self) -> float:
+        return min(self._timeout_s / 4, 1.0)
+
+    def _look(self) -> None:
+        self._watch = None
+        if not self._reading:
+            return
+        latest_s = self._steady_s() - self._timeout_s
+        for task, since_s in self._reading.items():
+            if task is not None and since_s <= latest_s and task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+        self._watch = asyncio.get_running_loop().call_later(self._interval_s, self._look)
+
+    async def _receive_whole(self, receive: Receive, limit_bytes: int) -> bytes:
+        parts: list[bytes] = []
+        size_bytes = held_bytes = 0
         try:
             while True:
-                if size_bytes > limit_bytes:
-                    raise too_large(limit_bytes, "sent")
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
                 part: bytes = message.get("body", b"")
                 parts.append(part)
                 size_bytes += len(part)
-                held_bytes += self._hold(len(part))
-                if not message.get("more_body", False) and size_bytes <= limit_bytes:
+                if size_bytes > limit_bytes:
+                    raise too_large(limit_bytes, "sent")
+                if not message.get("more_body", False):
                     return b"".join(parts)
+                held_bytes += self._hold(len(part))
         finally:
             self._buffered_bytes -= held_bytes
 

@@ -1,14 +1,14 @@
 """How a request says who asks. The auth room implements `Authenticator`; every door and route uses it through here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from weft.core.principal import Principal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a caller before anyone looked: lower-case headers, the network address, whether it may change things."""
 
     headers: Mapping[str, str]

@@ -23,11 +23,12 @@ class CorrelationIds:
     """Takes a client's id when it is short and plain, else makes one: 16 random hex digits of this process and a counter."""
 
     def __init__(self) -> None:
-        self._prefix = secrets.token_hex(8)
-        self._next = count(secrets.randbits(32)).__next__
+        numbers = count((1 << 60) + secrets.randbits(59))  # always 16 digits
+        # A chain of built-ins: one of these is made for every request.
+        self._next = map((secrets.token_hex(8) + "%x").__mod__, numbers).__next__
 
     def accept(self, given: bytes | None) -> str:
         """The id to use for a request whose header says `given`."""
         if given is not None and _SANE(given):
             return given.decode("ascii")
-        return f"{self._prefix}{self._next():016x}"
+        return self._next()

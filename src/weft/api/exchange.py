@@ -1,10 +1,10 @@
 """Exchange: one request and its answer, as the edge sees it. Routes reach it through `exchange_of`."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from starlette.requests import HTTPConnection
 
 from weft.api.caller import Caller
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 SCOPE_KEY = "weft.exchange"
 
 
-@dataclass(slots=True, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, kw_only=True):
     """What the edge knows of a request, and what a route may add: who asked, and headers for the answer."""
 
     correlation_id: str
     client_ip: str
     rate_limits: "RateLimits | None" = None
     principal: Principal | None = None
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list[tuple[bytes, bytes]])
+    headers: list[tuple[bytes, bytes]] = []
     send: Callable[[Any], Awaitable[None]] | None = None
     """The server's own send of a WebSocket, for frames that are the same for many."""
 
@@ -60,6 +59,10 @@ class HeaderView(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._raw[name.encode("latin-1")].decode("latin-1")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        found = self._raw.get(key.encode("latin-1"))
+        return default if found is None else found.decode("latin-1")
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.encode("latin-1", "replace") in self._raw

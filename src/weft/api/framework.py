@@ -40,7 +40,7 @@ class FrameworkCall:
         if not declared.isdigit() or int(declared) > self._max_body_bytes:
             raise too_large(self._max_body_bytes, "sent")
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            self._whole = await bodies.read(self._receive, headers, self._max_body_bytes)
+            self._whole = await bodies.read(scope, self._receive, headers, self._max_body_bytes)
             kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-encoding", b"content-length"}]
             scope["headers"] = [*kept, (b"content-length", b"%d" % len(self._whole))]
 

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from weft.core.principal import Principal, Scope
 
 
-@dataclass(slots=True, kw_only=True)
-class HotRequest:
+class HotRequest(msgspec.Struct, kw_only=True):
     """One request, its body read whole (never more than the route's `max_body_bytes`, decompressed)."""
 
     headers: Mapping[bytes, bytes]  # lower-case names; of a repeated header the last one
@@ -24,8 +25,7 @@ class HotRequest:
     correlation_id: str
 
 
-@dataclass(slots=True)
-class HotResponse:
+class HotResponse(msgspec.Struct):
     """Status, body, and headers beyond those the edge adds."""
 
     status: int

@@ -4,6 +4,7 @@ Counting is a dictionary and an addition; what Prometheus wants to read is built
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -50,12 +51,12 @@ class RouteMeter:
     __slots__ = ("durations", "statuses")
 
     def __init__(self) -> None:
-        self.statuses: dict[int, int] = {}
+        self.statuses: defaultdict[int, int] = defaultdict(int)
         self.durations = Durations()
 
     def observe(self, status: int, duration_s: float) -> None:
         """One request was answered."""
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.statuses[status] += 1
         self.durations.observe(duration_s)
 
 

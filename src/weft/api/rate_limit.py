@@ -5,6 +5,7 @@ pass with 0 remaining before the first 429.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from starlette.requests import HTTPConnection
@@ -35,8 +36,8 @@ class Window:
 class Counters(Protocol):
     """Where windows are counted. One process counts in memory; several share a cache behind the same method."""
 
-    async def hit(self, key: str) -> Window:
-        """Count one request of a key, beginning a window where none runs, and return the window."""
+    async def hit(self, keys: Sequence[str]) -> Sequence[Window]:
+        """Count one request of each key, beginning a window where none runs, and return the windows in the same order."""
         ...
 
 
@@ -51,13 +52,17 @@ class MemoryCounters:
     def __len__(self) -> int:
         return len(self._windows)
 
-    async def hit(self, key: str) -> Window:
+    async def hit(self, keys: Sequence[str]) -> Sequence[Window]:
+        """See `Counters`."""
         now_s = self._clock.steady_s()
-        window = self._windows.get(key)
-        if window is None or now_s >= window.ends_s:
-            window = self._begin(key, now_s)
-        window.count += 1
-        return window
+        windows: list[Window] = []
+        for key in keys:
+            window = self._windows.get(key)
+            if window is None or now_s >= window.ends_s:
+                window = self._begin(key, now_s)
+            window.count += 1
+            windows.append(window)
+        return windows
 
     def _begin(self, key: str, now_s: float) -> Window:
         self._windows.pop(key, None)
@@ -78,51 +83,56 @@ class RateLimits:
     """The named limits of the settings, charged per network address and per principal."""
 
     def __init__(self, *, settings: ApiSettings, clock: Clock, counters: Counters | None = None) -> None:
-        self._settings = settings
+        self.enabled = settings.rate_limit_enabled
+        """Whether anything is limited at all."""
+        self._rules = settings.rate_limits
+        self._burst_size = settings.rate_limit_burst_size
         self._clock = clock
         self._counters: Counters = counters or MemoryCounters(clock, settings.rate_limit_max_keys)
 
-    @property
-    def enabled(self) -> bool:
-        """Whether anything is limited at all."""
-        return self._settings.rate_limit_enabled
-
     async def charge(self, name: str, client_ip: str, principal: Principal | None) -> RateHeaders:
-        """Count one request against the limit `name`; returns the headers to answer with. Raises Busy when it is used up."""
-        rule = self._settings.rate_limits.get(name)
-        if rule is None or not self._settings.rate_limit_enabled:
+        """Count one request against the limit `name`; returns the headers to answer with. Raises Busy when it is used up.
+
+        A signed-in client counts by address and by principal where the limit says so, and is shown the principal's count:
+        that is the one it can act on. A principal with a limit of its own is counted against that alone.
+        """
+        rule = self._rules.get(name)
+        if rule is None or not self.enabled:
             return NO_HEADERS
-        own = principal.requests_per_minute if principal is not None else None
-        if own is not None and principal is not None:
-            return NO_HEADERS if own == 0 else await self._count(name, f"{name}:user:{principal.id}", own)
         limit = rule.requests_per_minute
+        if principal is None or principal.kind == "anonymous":
+            keys = [f"{name}:ip:{_network_of(client_ip)}"]
+        elif principal.requests_per_minute is not None:
+            limit = principal.requests_per_minute
+            keys = [f"{name}:user:{principal.id}"]
+        else:
+            keys = [f"{name}:ip:{_network_of(client_ip)}"] if "ip" in rule.per else []
+            if "user" in rule.per:
+                keys.append(f"{name}:user:{principal.id}")
         if limit == 0:
             return NO_HEADERS
-        signed_in = principal is not None and principal.kind != "anonymous"
-        headers = NO_HEADERS
-        if "ip" in rule.per or not signed_in:
-            headers = await self._count(name, f"{name}:ip:{_network_of(client_ip)}", limit)
-        if "user" in rule.per and signed_in and principal is not None:
-            # The principal's count comes second and is shown: it is the one a signed-in client can act on.
-            headers = await self._count(name, f"{name}:user:{principal.id}", limit)
-        return headers
-
-    async def _count(self, name: str, key: str, limit: int) -> RateHeaders:
-        window = await self._counters.hit(key)
-        if window.count > limit + self._settings.rate_limit_burst_size:
-            wait_s = max(1, math.ceil(window.ends_s - self._clock.steady_s()))
-            raise Busy(
-                f"Rate limit exceeded. Try again in {wait_s} seconds.",
-                retry_after_s=wait_s,
-                rate_limit=name,
-                limit=limit,
-                remaining=0,
-                reset=window.reset,
-            )
+        count, window = 0, None
+        for window in await self._counters.hit(keys):
+            count = window.count
+            if count > limit + self._burst_size:
+                raise self._used_up(name, limit, window)
+        if window is None:
+            return NO_HEADERS
         return (
             (b"x-ratelimit-limit", b"%d" % limit),
-            (b"x-ratelimit-remaining", b"%d" % max(0, limit - window.count)),
+            (b"x-ratelimit-remaining", b"%d" % max(0, limit - count)),
             (b"x-ratelimit-reset", b"%d" % window.reset),
+        )
+
+    def _used_up(self, name: str, limit: int, window: Window) -> Busy:
+        wait_s = max(1, math.ceil(window.ends_s - self._clock.steady_s()))
+        return Busy(
+            f"Rate limit exceeded. Try again in {wait_s} seconds.",
+            retry_after_s=wait_s,
+            rate_limit=name,
+            limit=limit,
+            remaining=0,
+            reset=window.reset,
         )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from weft.api.uvicorn_protocol import Connection, FramingProtocol
+
 
 @asynccontextmanager
 async def serving(app: Any) -> AsyncGenerator[str]:
@@ -16,9 +18,12 @@ async def serving(app: Any) -> AsyncGenerator[str]:
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
+        http=Connection,
+        ws=FramingProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
     )
