@@ -5,7 +5,7 @@ Durability: see `append`. Delivery: at least once per group; what a group did no
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -114,7 +114,7 @@ class Log(AbstractAsyncContextManager["Log"], ABC):
         """
 
     @abstractmethod
-    def follow(self, group: str, topics: Sequence[str], *, start: Positions | None = None) -> AsyncIterator[LogBatch]:
+    def follow(self, group: str, topics: Sequence[str], *, start: Positions | None = None) -> AsyncGenerator[LogBatch, None]:
         """Endless: batches of the topics from the group's positions on (or `start`), then new ones as they are appended.
 
         `topics` may hold `*` for all. A new group begins at the oldest readable offset. Woken by appends of this or another

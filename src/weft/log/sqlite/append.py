@@ -3,11 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import apsw
 import structlog
@@ -21,6 +22,7 @@ from weft.log.port import Appended
 from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
 from weft.log.sqlite.group import Group, Stored
+from weft.log.sqlite.kept import KeptRepeats
 from weft.log.sqlite.live import LiveSegment
 from weft.log.sqlite.partition import Ownership
 from weft.log.sqlite.reading import PartitionReader
@@ -36,6 +38,7 @@ CONTROL_PREFIX: Final = "weft."
 """Topics of Weft's own: they are still accepted when the disk is nearly full, so that its alert can be kept."""
 
 _FLUSHES_KEPT: Final = 1024
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +68,7 @@ class CallRequest:
     """Something to do between two groups, in the writing thread."""
 
     call: Callable[[], Any]
-    answer: asyncio.Future[Any]
+    answer: Future[Any]
 
 
 Write = AppendRequest | TickRequest
@@ -102,14 +105,16 @@ class Appender:
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._reserve = Reserve(ownership.folder / "reserve", settings)
         self._reader = PartitionReader(root, ownership.partition)
-        index = RepeatIndex(age_us=int(settings.repeat_age_s * SECOND_US), count=settings.repeat_count)
-        self._unique = Unique(index, self._read_batch)
+        self._unique = Unique(
+            RepeatIndex(age_us=int(settings.repeat_age_s * SECOND_US), count=settings.repeat_count), self._read_place
+        )
         self._stopping = False
         self._thread = Thread(target=self._run, name=f"log-append-{ownership.partition}", daemon=True)
 
     def open(self) -> None:
         """Recover what the last owner left, then accept requests. Blocks."""
         self.live.open()
+        self._unique.rebuild(self.ownership.ledger, self._reader, self._clock.now_us())
         self._reserve.fill()
         self.checkpointer.start()
         self._thread.start()
@@ -117,6 +122,20 @@ class Appender:
     def put(self, request: Request) -> None:
         """Hand a request over. From any thread."""
         self._requests.put(request)
+
+    def call(self, call: Callable[[], T]) -> T:
+        """Do something in the writing thread, between two groups. Blocks; not from the writing thread itself."""
+        answer: Future[T] = Future()
+        self._requests.put(CallRequest(call, answer))
+        return answer.result()
+
+    def sound(self, sound: bytes) -> None:
+        """Tell followers in other processes. From any thread, without waiting."""
+        self._requests.put(CallRequest(lambda: self.bell.ring(sound), Future()))
+
+    def keep(self, kept: KeptRepeats, horizon_us: int) -> None:
+        """Recognise the repeats of a segment that is about to go. Blocks."""
+        self.call(lambda: self._unique.keep(kept, horizon_us))
 
     def close(self) -> None:
         """Make durable what was handed over, then stop. Blocks."""
@@ -135,7 +154,7 @@ class Appender:
                 self._write(writes)
             for request in requests:
                 if isinstance(request, CallRequest):
-                    self._call(request)
+                    _answer(request)
 
     def _take(self) -> list[Request]:
         """What has arrived, at least one, up to the bytes of a group."""
@@ -155,13 +174,6 @@ class Appender:
             pass
         return requests
 
-    def _call(self, request: CallRequest) -> None:
-        try:
-            outcome: object = request.call()
-        except Exception as failure:  # the caller gets it; the writing thread goes on
-            outcome = failure
-        self._deliver(Flushed([(request.answer, outcome)]))
-
     def _write(self, requests: Sequence[Write]) -> None:
         size = sum(request.size_bytes for request in requests if isinstance(request, AppendRequest))
         refused: Answers = []
@@ -172,14 +184,30 @@ class Appender:
             if not requests:
                 self._deliver(Flushed(refused, size_bytes=size))
                 return
+        flushed = self._flushed(requests)
+        self._deliver(Flushed([*refused, *flushed.answers], flushed.stored, flushed.ends, size))
+        if flushed.stored:
+            self._ring()
+
+    def _flushed(self, requests: Sequence[Write]) -> Flushed:
         try:
-            flushed = self._flush(requests)
-        except Exception as failure:
+            return self._flush(requests)
+        except Exception as failure:  # whatever it was, nothing of the group may count, and the next group is tried
             error = self._failed(failure)
-            self._deliver(Flushed([*refused, *((request.answer, error) for request in requests)], size_bytes=size))
-        else:
-            self._deliver(Flushed([*refused, *flushed.answers], flushed.stored, flushed.ends, size))
+        answers: Answers = [(request.answer, error) for request in requests]
+        control = [request for request in requests if request.topic.startswith(CONTROL_PREFIX)]
+        if not isinstance(error, StorageFull) or not control or len(control) == len(requests):
+            return Flushed(answers)
+        # The space that was set aside is free now: Weft's own rows are tried again without the events.
+        again = self._flushed(control)
+        answers = [(request.answer, error) for request in requests if request not in control]
+        return Flushed([*answers, *again.answers], again.stored, again.ends)
+
+    def _ring(self) -> None:
+        try:
             self.bell.ring()
+        except OSError as failure:
+            logger.warning("log_followers_not_woken", reason=str(failure))
 
     def _flush(self, requests: Sequence[Write]) -> Flushed:
         drafts: dict[str, TopicEnd] = {}
@@ -199,7 +227,7 @@ class Appender:
         began_s = self._clock.steady_s()
         self.live.write(stored, drafts)
         self.flushes_s.append(self._clock.steady_s() - began_s)
-        self._unique.stored(stored)
+        self._unique.stored(stored, self._clock.now_us())
         self.refusal = None
         return Flushed(answers, stored, drafts)
 
@@ -248,9 +276,23 @@ class Appender:
             return StorageFull(f"the disk of the log is full; these events were not kept ({failure})")
         return Unavailable(f"these events could not be made durable and were not kept ({failure})")
 
-    def _read_batch(self, place: Place) -> LogBatch | None:
+    def _read_place(self, place: Place) -> Sequence[LogBatch]:
+        found: list[LogBatch] = []
+        offset = place.first_offset
         try:
-            batches = self._reader.read(place.topic, place.first_offset, 1)
+            while offset < place.next_offset:
+                batches = self._reader.read(place.topic, offset, 1, place.next_offset)
+                if not batches:
+                    break
+                found.extend(batches)
+                offset = batches[-1].next_offset
         except Corrupt:
-            return None
-        return batches[0] if batches else None
+            logger.warning("log_repeat_not_compared", topic=place.topic, offset=offset)
+        return found
+
+
+def _answer(request: CallRequest) -> None:
+    try:
+        request.answer.set_result(request.call())
+    except Exception as failure:  # the caller gets it; the writing thread goes on
+        request.answer.set_exception(failure)

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import google_crc32c
 import numpy as np
@@ -36,7 +36,7 @@ class Header(NamedTuple):
     """What a reader may know of a batch without decompressing it."""
 
     first_offset: int
-    count: int
+    events: int
     flags: int
     min_time_us: int
     max_time_us: int
@@ -49,7 +49,7 @@ class Header(NamedTuple):
     @property
     def next_offset(self) -> int:
         """The offset after the batch; a tick has one."""
-        return self.first_offset + (1 if self.flags & FLAG_TICK else self.count)
+        return self.first_offset + (1 if self.flags & FLAG_TICK else self.events)
 
 
 class Frame(NamedTuple):
@@ -78,7 +78,7 @@ def checksum(topic: str, partition: int, header: Header, keys: bytes | None, bod
     packed = _HEADER.pack(
         partition,
         header.first_offset,
-        header.count,
+        header.events,
         header.flags,
         header.min_time_us,
         header.max_time_us,
@@ -88,10 +88,10 @@ def checksum(topic: str, partition: int, header: Header, keys: bytes | None, bod
         header.received_first_us,
         header.received_last_us,
     )
-    crc = google_crc32c.value(topic.encode() + packed)
+    crc = cast("int", google_crc32c.value(topic.encode() + packed))
     if keys is not None:
-        crc = google_crc32c.extend(crc, keys)
-    return google_crc32c.extend(crc, body)
+        crc = cast("int", google_crc32c.extend(crc, keys))
+    return cast("int", google_crc32c.extend(crc, body))
 
 
 def pack(content: Content, compressor: zstandard.ZstdCompressor) -> bytes:
@@ -185,11 +185,17 @@ def _unpack_times(kind: int, packed: bytes, count: int) -> Int64s:
     times = np.empty(count, dtype=np.int64)
     times[:1] = np.frombuffer(packed, dtype=np.int64, count=1)
     times[1:] = np.frombuffer(packed, dtype=np.int32, offset=8)
-    return np.cumsum(times, out=times)
+    np.cumsum(times, out=times)
+    return times
 
 
 def _unpack_received(packed: bytes) -> Int64s:
     runs = list(_RECEIVED.iter_unpack(packed))
+    return spread(runs)
+
+
+def spread(runs: Sequence[tuple[int, int]]) -> Int64s:
+    """Runs of (value, how many) as one column."""
     if len(runs) == 1:
         return np.full(runs[0][1], runs[0][0], dtype=np.int64)
-    return np.repeat(np.array([run[0] for run in runs], dtype=np.int64), [run[1] for run in runs])
+    return np.array([run[0] for run in runs], dtype=np.int64).repeat([run[1] for run in runs])

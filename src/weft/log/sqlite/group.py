@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import zstandard
 
-from weft.core.batch import Batch, Int64s, LogBatch, UInt64s
+from weft.core.batch import Batch, LogBatch, UInt64s
 from weft.core.ids import IdRange
 from weft.core.repeat import NO_KEY
 from weft.core.watermark import max_time_us
-from weft.log.sqlite.frame import FLAG_TICK, Content, Frame, Header, checksum, pack
+from weft.log.sqlite.frame import FLAG_TICK, Content, Frame, Header, checksum, pack, spread
 from weft.log.sqlite.segment import TopicEnd
 
 _NO_TIMES: Final = np.empty(0, dtype=np.int64)
@@ -76,7 +76,10 @@ class Group:
         end = self._end_of(topic)
         before = end.max_time_us
         after = time_us if before is None else max(before, time_us)
-        header = Header(end.next_offset, 0, FLAG_TICK, time_us, time_us, before, after, end.events_total, time_us, time_us)
+        received_us = end.appended_at_us or 0
+        header = Header(
+            end.next_offset, 0, FLAG_TICK, time_us, time_us, before, after, end.events_total, received_us, received_us
+        )
         frame = Frame(header, checksum(topic, self.partition, header, None, b""), None, b"")
         batch = LogBatch(
             topic=topic,
@@ -107,7 +110,7 @@ class Group:
         rows = batches[0].rows if len(batches) == 1 else b",".join([batch.rows for batch in batches])
         times_us = batches[0].times_us if len(batches) == 1 else np.concatenate([batch.times_us for batch in batches])
         received = _received(batches)
-        received_at_us = _spread(received)
+        received_at_us = spread(received)
         keys = _keys(batches)
         packed_keys = None if keys is None else keys.tobytes()
         body = pack(Content(rows, [batch.ids for batch in batches], times_us, received), self._compressor)
@@ -115,7 +118,7 @@ class Group:
         candidates = [time for time in (pile.max_time_before_us, newest) if time is not None]
         header = Header(
             first_offset=pile.first_offset,
-            count=len(times_us),
+            events=len(times_us),
             flags=0,
             min_time_us=int(times_us.min()),
             max_time_us=int(times_us.max()),
@@ -147,12 +150,6 @@ def _received(batches: Sequence[Batch]) -> list[tuple[int, int]]:
         else:
             runs.append((batch.received_at_us, batch.count))
     return runs
-
-
-def _spread(runs: Sequence[tuple[int, int]]) -> Int64s:
-    if len(runs) == 1:
-        return np.full(runs[0][1], runs[0][0], dtype=np.int64)
-    return np.repeat(np.array([run[0] for run in runs], dtype=np.int64), [run[1] for run in runs])
 
 
 def _keys(batches: Sequence[Batch]) -> UInt64s | None:

@@ -52,7 +52,7 @@ class Groups:
     def all_positions(self) -> dict[str, dict[TopicPartition, int]]:
         """Where every group stands."""
         with self._lock:
-            rows = self._connection.execute("SELECT grp, topic, partition, next_offset FROM position").fetchall()
+            rows = list(self._connection.execute("SELECT grp, topic, partition, next_offset FROM position"))
         positions: dict[str, dict[TopicPartition, int]] = {}
         for group, topic, partition, offset in cast("Iterable[tuple[str, str, int, int]]", rows):
             positions.setdefault(group, {})[TopicPartition(topic, partition)] = offset
@@ -69,5 +69,5 @@ class Groups:
     def damages(self) -> list[Damage]:
         """Every damaged range that was met."""
         with self._lock:
-            rows = self._connection.execute("SELECT topic, partition, first_offset, next_offset, reason FROM damage").fetchall()
+            rows = list(self._connection.execute("SELECT topic, partition, first_offset, next_offset, reason FROM damage"))
         return [Damage(*row) for row in cast("Iterable[tuple[str, int, int, int, str]]", rows)]

@@ -1,7 +1,7 @@
 """Ledger: what a partition must know of itself whatever happens to its segments. Written by the owner, read by everybody."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Final, cast
@@ -52,11 +52,12 @@ class Ledger:
     def begin_epoch(self) -> int:
         """A new owner: its number is larger than that of every owner before."""
         with self._lock, self._connection:
-            row = self._connection.execute("SELECT max(epoch) FROM owner").fetchone()
-            epoch = (cast("int | None", row[0]) if row else None) or 0
-            self._connection.execute("DELETE FROM owner")
-            self._connection.execute("INSERT INTO owner VALUES (?)", (epoch + 1,))
-        return epoch + 1
+            self._connection.execute("INSERT INTO owner VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM owner))")
+            self._connection.execute("DELETE FROM owner WHERE epoch < (SELECT max(epoch) FROM owner)")
+        return self._epoch()
+
+    def _epoch(self) -> int:
+        return cast("int | None", self._connection.execute("SELECT max(epoch) FROM owner").get) or 0
 
     def sealed(self) -> set[int]:
         """The segments that nobody appends to and whose bytes are all in their own file."""
@@ -71,14 +72,32 @@ class Ledger:
     def last_trimmed(self) -> int:
         """Segments up to this number are gone, even where a crash left their file."""
         with self._lock:
-            row = self._connection.execute("SELECT max(segment) FROM trimmed").fetchone()
-        return (cast("int | None", row[0]) if row else None) or 0
+            return cast("int | None", self._connection.execute("SELECT max(segment) FROM trimmed").get) or 0
 
     def gone(self) -> dict[str, Gone]:
         """For each topic what is no longer readable."""
         with self._lock:
-            rows = self._connection.execute("SELECT name, start_offset, events_trimmed, events_erased FROM topic").fetchall()
-        return {cast("str", name): Gone(*cast("tuple[int, int, int]", tuple(counts))) for name, *counts in rows}
+            rows = self._connection.execute("SELECT name, start_offset, events_trimmed, events_erased FROM topic")
+            counts = cast("Iterable[tuple[str, int, int, int]]", rows)
+            return {name: Gone(*values) for name, *values in counts}
+
+    def start_offset(self, topic: str) -> int:
+        """The oldest offset of a topic that was not trimmed."""
+        with self._lock:
+            start = self._connection.execute("SELECT start_offset FROM topic WHERE name = ?", (topic,)).get
+        return cast("int | None", start) or 0
+
+    def kept_repeats(self) -> list[tuple[int, bytes]]:
+        """What stays of repeated events' texts after trimming: newest receiving time, packed table."""
+        with self._lock:
+            rows = list(self._connection.execute("SELECT received_last_us, digests FROM kept_repeats"))
+        return cast("list[tuple[int, bytes]]", rows)
+
+    def keep_repeats(self, received_last_us: int, digests: bytes, oldest_us: int) -> None:
+        """Keep what stays of a segment's events, and drop what is older than the horizon."""
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM kept_repeats WHERE received_last_us <= ?", (oldest_us,))
+            self._connection.execute("INSERT INTO kept_repeats VALUES (?, ?)", (received_last_us, digests))
 
     def trim(self, segment: int, gone: Mapping[str, Gone]) -> None:
         """Before a segment is removed: from now on it does not count."""
@@ -87,16 +106,6 @@ class Ledger:
             self._connection.execute("INSERT INTO trimmed VALUES (?)", (segment,))
             self._connection.execute("DELETE FROM sealed WHERE segment <= ?", (segment,))
             self._store(gone)
-
-    def erase(self, erased: Mapping[str, int]) -> None:
-        """Count events as erased."""
-        known = self.gone()
-        changed = {
-            name: replace(known.get(name, Gone()), events_erased=known.get(name, Gone()).events_erased + count)
-            for name, count in erased.items()
-        }
-        with self._lock, self._connection:
-            self._store(changed)
 
     def _store(self, gone: Mapping[str, Gone]) -> None:
         for name, counts in gone.items():

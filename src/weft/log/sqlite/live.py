@@ -12,7 +12,6 @@ from weft.log.sqlite.checkpoint import Checkpointer
 from weft.log.sqlite.group import Stored
 from weft.log.sqlite.partition import Ownership, remove_segment, segments_in
 from weft.log.sqlite.segment import (
-    SegmentReader,
     TopicEnd,
     create,
     file_name,
@@ -23,6 +22,7 @@ from weft.log.sqlite.segment import (
     set_repeats,
     take_over,
 )
+from weft.log.sqlite.segment_reader import SegmentReader
 
 
 class LiveSegment:
@@ -59,12 +59,9 @@ class LiveSegment:
 
     def write(self, stored: Sequence[Stored], ends: Mapping[str, TopicEnd]) -> None:
         """Make a group durable, all or nothing. After an error the segment is left for good."""
-        if self._connection is None:
-            self._begin()
-        elif self._is_full():
-            self.roll()
-        connection = self._connection
-        assert connection is not None
+        if self._connection is not None and self._is_full():
+            self.leave()
+        connection = self._connection or self._begin()
         connection.execute("BEGIN IMMEDIATE")
         if owner_epoch(connection) != self._ownership.epoch:
             raise Unavailable(f"another process has taken partition {self._ownership.partition}; this one stops appending")
@@ -130,7 +127,7 @@ class LiveSegment:
         self.number = numbers[-1] if numbers else trimmed
         return numbers
 
-    def _begin(self) -> None:
+    def _begin(self) -> apsw.Connection:
         number = self.number + 1
         path = self._folder / file_name(number)
         try:
@@ -139,6 +136,7 @@ class LiveSegment:
             remove_segment(self._folder, number)
             raise
         self._use(number, connection, 0)
+        return connection
 
     def _use(self, number: int, connection: apsw.Connection, size_bytes: int) -> None:
         self.number = number

@@ -27,7 +27,7 @@ def partitions_in(root: Path) -> list[int]:
 
 def segments_in(folder: Path) -> list[int]:
     """The numbers of the segment files, in order."""
-    matches = (_SEGMENT.fullmatch(name) for name in os.listdir(folder))
+    matches = (_SEGMENT.fullmatch(entry.name) for entry in folder.iterdir())
     return sorted(int(match[1]) for match in matches if match)
 
 

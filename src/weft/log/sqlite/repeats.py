@@ -27,6 +27,7 @@ class Place:
 
     topic: str
     first_offset: int
+    next_offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class RepeatIndex:
     """Finds keys seen before. `salt`ed by topic: the same event in two topics is two events."""
 
     def __init__(self, *, age_us: int, count: int) -> None:
-        self._age_us = age_us
-        self._count = count
+        self.age_us = age_us
+        self.count = count
         self._newest: dict[int, int] = {}
         self._newest_us = 0
         self._generations: list[_Generation] = []
@@ -77,8 +78,8 @@ class RepeatIndex:
                 found.setdefault(index, []).append(self._places[int(generation.places[at[index]])])
         return found
 
-    def add(self, place: Place, keys: UInt64s, received_us: int) -> None:
-        """Remember the keys of a stored batch."""
+    def add(self, place: Place, keys: UInt64s, received_us: int, now_us: int) -> None:
+        """Remember the keys of a stored batch, and forget what is beyond the horizon now and then."""
         number = self._next_place
         self._next_place += 1
         self._places[number] = place
@@ -86,11 +87,12 @@ class RepeatIndex:
         self._newest_us = max(self._newest_us, received_us)
         if len(self._newest) >= _NEWEST:
             self._freeze()
+            self.forget(now_us)
 
     def forget(self, now_us: int) -> None:
         """Let go of generations beyond the horizon."""
-        kept = [generation for generation in self._generations if generation.newest_us > now_us - self._age_us]
-        while kept and sum(len(generation.keys) for generation in kept) > self._count:
+        kept = [generation for generation in self._generations if generation.newest_us > now_us - self.age_us]
+        while kept and sum(len(generation.keys) for generation in kept) > self.count:
             kept.pop(0)
         if len(kept) == len(self._generations):
             return
@@ -106,7 +108,7 @@ class RepeatIndex:
         self._newest = {}
         self._newest_us = 0
         self._first_newest_place = self._next_place
-        while len(self._generations) > 1 and _alike(self._generations[-2:], self._count):
+        while len(self._generations) > 1 and _alike(self._generations[-2:], self.count):
             self._generations[-2:] = [_merge(*self._generations[-2:])]
 
 

@@ -5,22 +5,23 @@ one topic together and in order, and no second index is written.
 """
 
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import apsw
 
-from weft.core.errors import Corrupt, Unsupported
-from weft.log.sqlite.frame import Frame, Header
+from weft.core.errors import Unsupported
+from weft.log.sqlite.frame import Frame
 
 OFFSET_BITS: Final = 46
-_NUMBERS: Final = 1 << (62 - OFFSET_BITS)
-_FORMAT: Final = 1
+NUMBERS: Final = 1 << (62 - OFFSET_BITS)
+FORMAT: Final = 1
 _APPLICATION: Final = 0x57656674
 _OLDEST_SQLITE: Final = (3, 51, 3)
-_BUSY_MS: Final = 10_000
+_COPY: Final = ".new"
+_COPY_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+BUSY_MS: Final = 10_000
 
 _SCHEMA: Final = """
 CREATE TABLE owner (epoch INTEGER NOT NULL);
@@ -28,17 +29,15 @@ CREATE TABLE topic (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, start_offset INTEGER NOT NULL,
     events_total INTEGER NOT NULL, repeats_total INTEGER NOT NULL, max_time_us INTEGER, appended_at_us INTEGER
 );
+CREATE TABLE erased (place INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
 CREATE TABLE batch (
-    place INTEGER PRIMARY KEY, count INTEGER NOT NULL, flags INTEGER NOT NULL,
-    min_time_us INTEGER NOT NULL, max_time_us INTEGER NOT NULL, max_time_before_us INTEGER, max_time_after_us INTEGER, events_before INTEGER NOT NULL,
+    place INTEGER PRIMARY KEY, events INTEGER NOT NULL, flags INTEGER NOT NULL,
+    min_time_us INTEGER NOT NULL, max_time_us INTEGER NOT NULL, max_time_before_us INTEGER, max_time_after_us INTEGER,
+    events_before INTEGER NOT NULL,
     received_first_us INTEGER NOT NULL, received_last_us INTEGER NOT NULL, crc INTEGER NOT NULL, keys BLOB, body BLOB NOT NULL
 );
 """
 _INSERT: Final = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_HEADER_COLUMNS: Final = (
-    "place, count, flags, min_time_us, max_time_us, max_time_before_us, max_time_after_us, "
-    "events_before, received_first_us, received_last_us"
-)
 
 
 @dataclass(slots=True)
@@ -88,7 +87,7 @@ def sync_folder(folder: Path) -> None:
 def open_live(path: Path) -> apsw.Connection:
     """A read-write connection that leaves checkpoints to somebody else."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(_BUSY_MS)
+    connection.set_busy_timeout(BUSY_MS)
     connection.wal_autocheckpoint(0)
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.execute("PRAGMA synchronous=FULL")
@@ -99,10 +98,10 @@ def create(path: Path, epoch: int, ends: dict[str, TopicEnd]) -> apsw.Connection
     """A new segment that begins where the topics stand, durable with its folder entry when this returns."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     try:
-        connection.set_busy_timeout(_BUSY_MS)
+        connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA synchronous=FULL")
         with connection:
-            connection.execute(f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_FORMAT}; {_SCHEMA}")
+            connection.execute(f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={FORMAT}; {_SCHEMA}")
             connection.execute("INSERT INTO owner VALUES (?)", (epoch,))
             for name, end in ends.items():
                 insert_topic(connection, name, end)
@@ -118,8 +117,8 @@ def create(path: Path, epoch: int, ends: dict[str, TopicEnd]) -> apsw.Connection
 
 def insert_topic(connection: apsw.Connection, name: str, end: TopicEnd) -> None:
     """Say where a topic stood when the segment, or the topic, began."""
-    if end.number >= _NUMBERS:
-        raise Unsupported(f"a partition of the log holds at most {_NUMBERS} topics; '{name}' would be one more")
+    if end.number >= NUMBERS:
+        raise Unsupported(f"a partition of the log holds at most {NUMBERS} topics; '{name}' would be one more")
     connection.execute(
         "INSERT INTO topic VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
@@ -152,103 +151,47 @@ def take_over(connection: apsw.Connection, epoch: int) -> None:
 
 def owner_epoch(connection: apsw.Connection) -> int:
     """The epoch of the segment's owner."""
-    return int(_value(connection, "SELECT epoch FROM owner"))
+    return cast("int", connection.execute("SELECT epoch FROM owner").get)
 
 
-class SegmentReader:
-    """Reads one segment. Not for several threads at once."""
-
-    def __init__(self, path: Path, *, sealed: bool) -> None:
-        mode = "mode=ro&immutable=1" if sealed else "mode=ro"
-        self.path = path
-        self.sealed = sealed
-        self.inode = path.stat().st_ino
-        self._connection = apsw.Connection(f"file:{_uri(path)}?{mode}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-        try:
-            self._connection.set_busy_timeout(_BUSY_MS)
-            version = int(_value(self._connection, "PRAGMA user_version"))
-            if version != _FORMAT:
-                raise Corrupt(f"the segment {path} has format {version}, this program reads {_FORMAT}", path=str(path))
-        except BaseException:
-            self._connection.close(True)
-            raise
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close(True)
-
-    def starts(self) -> dict[str, TopicEnd]:
-        """Each topic as it stood when the segment, or the topic, began."""
-        rows = self._connection.execute(
-            "SELECT name, number, start_offset, events_total, repeats_total, max_time_us, appended_at_us FROM topic"
-        )
-        return {cast("str", name): TopicEnd(*cast("Any", values)) for name, *values in rows}
-
-    def ends(self) -> dict[str, TopicEnd]:
-        """Each topic as it stands after the segment's last batch."""
-        ends = self.starts()
-        with self._connection:
-            for end in ends.values():
-                self._advance(end)
-        return ends
-
-    def _advance(self, end: TopicEnd) -> None:
-        last = self.last_header(end.number)
-        if last is None:
-            return
-        end.next_offset = last.next_offset
-        end.events_total = last.events_before + last.count
-        end.max_time_us = last.max_time_after_us
-        end.appended_at_us = last.received_last_us
-
-    def last_header(self, number: int, below: int | None = None) -> Header | None:
-        """The header of the topic's last batch, below an offset if one is given."""
-        upper = place_of(number, below) if below is not None else place_of(number + 1, 0)
-        row = self._connection.execute(
-            f"SELECT {_HEADER_COLUMNS} FROM batch WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT 1",
-            (place_of(number, 0), upper),
-        ).fetchone()
-        return None if row is None else _header(row)
-
-    def headers(self, number: int | None = None) -> Iterator[tuple[int, Header]]:
-        """Topic number and header of every batch, of one topic or of all, in order."""
-        lower, upper = (0, 2**63 - 1) if number is None else (place_of(number, 0), place_of(number + 1, 0))
-        rows = self._connection.execute(
-            f"SELECT {_HEADER_COLUMNS} FROM batch WHERE place >= ? AND place < ? ORDER BY place", (lower, upper)
-        )
-        for row in rows:
-            yield cast("int", row[0]) >> OFFSET_BITS, _header(row)
-
-    def frames(self, number: int, offset: int, below: int | None) -> Iterator[Frame]:
-        """The topic's frames from the one that holds `offset` on, those below `below`."""
-        base = place_of(number, 0)
-        upper = place_of(number, below) if below is not None else place_of(number + 1, 0)
-        first = _value(
-            self._connection, "SELECT max(place) FROM batch WHERE place >= ? AND place <= ?", (base, place_of(number, offset))
-        )
-        rows = self._connection.execute(
-            f"SELECT {_HEADER_COLUMNS}, crc, keys, body FROM batch WHERE place >= ? AND place < ? ORDER BY place",
-            (base if first is None else first, upper),
-        )
-        for row in rows:
-            header = _header(row)
-            if header.next_offset > offset:
-                yield Frame(header, *cast("Any", row[10:]))
-
-    def keys(self) -> Iterator[tuple[int, Header, bytes]]:
-        """Topic number, header and repeat keys of every batch that has some."""
-        for row in self._connection.execute(f"SELECT {_HEADER_COLUMNS}, keys FROM batch WHERE keys IS NOT NULL ORDER BY place"):
-            yield cast("int", row[0]) >> OFFSET_BITS, _header(row), cast("bytes", row[10])
+def insert_erased(connection: apsw.Connection, number: int, first_offset: int, next_offset: int) -> None:
+    """Say that a range of offsets was erased on purpose."""
+    connection.execute("INSERT INTO erased VALUES (?, ?)", (place_of(number, first_offset), next_offset))
 
 
-def _header(row: Sequence[Any]) -> Header:
-    return Header(row[0] & ((1 << OFFSET_BITS) - 1), *row[1:10])
+def create_copy(path: Path) -> apsw.Connection:
+    """A new file beside a sealed segment with all but its batches, to become its replacement."""
+    copied = path.with_name(f"{path.name}{_COPY}")
+    for suffix in ("", "-journal"):
+        Path(f"{copied}{suffix}").unlink(missing_ok=True)
+    connection = apsw.Connection(str(copied), flags=_COPY_FLAGS)
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={FORMAT}; {_SCHEMA}")
+        connection.execute(f"ATTACH 'file:{quoted(path)}?mode=ro&immutable=1' AS old")
+        for table in ("owner", "topic", "erased"):
+            connection.execute(f"INSERT INTO {table} SELECT * FROM old.{table}")
+        connection.execute("DETACH old")
+    except BaseException:
+        connection.close(True)
+        raise
+    return connection
 
 
-def _value(connection: apsw.Connection, sql: str, bindings: Sequence[int] = ()) -> Any:
-    row = connection.execute(sql, bindings).fetchone()
-    return None if row is None else row[0]
+def replace_segment(path: Path) -> None:
+    """Put the copy in the segment's place, durably; who reads the old file finds it out by its inode."""
+    copied = path.with_name(f"{path.name}{_COPY}")
+    descriptor = os.open(copied, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    copied.replace(path)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
-def _uri(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+def quoted(path: Path) -> str:
+    """The path inside a SQLite address."""
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23").replace("'", "%27")

@@ -4,14 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 
-from weft.core.batch import Batch, LogBatch
+from weft.core.batch import Batch, LogBatch, UInt64s
 from weft.core.repeat import NO_KEY
 from weft.log.sqlite.group import Stored
+from weft.log.sqlite.kept import KeptRepeats, within
+from weft.log.sqlite.ledger import Ledger
+from weft.log.sqlite.reading import PartitionReader
 from weft.log.sqlite.repeats import Place, RepeatIndex
 
-ReadBatch = Callable[[Place], "LogBatch | None"]
-"""Reads one stored batch again, or None where it is gone."""
+ReadPlace = Callable[[Place], Sequence[LogBatch]]
+"""Reads what is left of a stored batch."""
 
 
 class _Sourced(msgspec.Struct, gc=False):
@@ -21,7 +25,7 @@ class _Sourced(msgspec.Struct, gc=False):
 _SOURCED: Final = msgspec.json.Decoder(list[_Sourced])
 
 
-class _Texts:
+class Texts:
     """The (source, id) pairs of a batch, decoded when first asked for."""
 
     def __init__(self, batch: Batch | LogBatch) -> None:
@@ -46,11 +50,37 @@ class _Texts:
 class Unique:
     """Repeats of one partition. For one thread."""
 
-    def __init__(self, index: RepeatIndex, read_batch: ReadBatch) -> None:
+    def __init__(self, index: RepeatIndex, read_place: ReadPlace) -> None:
         self.index = index
-        self._read_batch = read_batch
-        self._pending: dict[int, tuple[_Texts, ...]] = {}
-        self._read: dict[Place, _Texts | None] = {}
+        self._read_place = read_place
+        self._kept: list[KeptRepeats] = []
+        self._pending: dict[int, tuple[Texts, ...]] = {}
+        self._read: dict[Place, list[Texts]] = {}
+
+    def rebuild(self, ledger: Ledger, reader: PartitionReader, now_us: int) -> None:
+        """Remember what the horizon holds, from the keys that stand beside the batches. Newest segments first, until enough."""
+        oldest_us = now_us - self.index.age_us
+        self._kept = within([KeptRepeats.from_bytes(*row) for row in ledger.kept_repeats()], oldest_us)
+        found: list[tuple[Place, UInt64s, int]] = []
+        count = 0
+        for number in reversed(reader.segments()):
+            facts = reader.facts(number)
+            if facts is None or count >= self.index.count:
+                break
+            names = {start.number: name for name, start in facts.starts.items()}
+            part = [
+                (
+                    Place(names[topic], header.first_offset, header.next_offset),
+                    RepeatIndex.salted(names[topic], np.frombuffer(packed, dtype=np.uint64)),
+                    header.received_last_us,
+                )
+                for topic, header, packed in reader.keys(number)
+                if header.received_last_us > oldest_us
+            ]
+            found[:0] = sorted(part, key=_received)
+            count += sum(len(keys) for _, keys, _ in part)
+        for place, keys, received_us in found:
+            self.index.add(place, keys, received_us, now_us)
 
     def begin(self) -> None:
         """A new group: what it holds is compared too, though it is not stored yet."""
@@ -63,8 +93,11 @@ class Unique:
             return []
         salted = RepeatIndex.salted(batch.topic, batch.repeat_keys)
         keys: list[int] = salted.tolist()
-        texts = _Texts(batch)
+        texts = Texts(batch)
         places = self.index.find(salted)
+        for kept in self._kept:
+            for index in kept.suspects(salted):
+                places.setdefault(index, [])
         distinct = dict.fromkeys(keys, (texts,))
         distinct.pop(NO_KEY, None)
         given = len(keys) - keys.count(NO_KEY)
@@ -73,15 +106,19 @@ class Unique:
             return []
         return self._compared(keys, texts, places)
 
-    def stored(self, items: Sequence[Stored]) -> None:
+    def keep(self, kept: KeptRepeats, oldest_us: int) -> None:
+        """A segment is about to be trimmed: these are what stays of it."""
+        self._kept = [*within(self._kept, oldest_us), kept]
+
+    def stored(self, items: Sequence[Stored], now_us: int) -> None:
         """The group is durable: remember it."""
         for item in items:
             if item.keys is not None:
                 header = item.frame.header
-                place = Place(item.topic, header.first_offset)
-                self.index.add(place, RepeatIndex.salted(item.topic, item.keys), header.received_last_us)
+                place = Place(item.topic, header.first_offset, header.next_offset)
+                self.index.add(place, RepeatIndex.salted(item.topic, item.keys), header.received_last_us, now_us)
 
-    def _compared(self, keys: Sequence[int], texts: _Texts, places: dict[int, list[Place]]) -> list[int]:
+    def _compared(self, keys: Sequence[int], texts: Texts, places: dict[int, list[Place]]) -> list[int]:
         repeats: list[int] = []
         seen: set[tuple[str, str]] = set()
         for index, (key, pair) in enumerate(zip(keys, texts.pairs(), strict=True)):
@@ -97,12 +134,17 @@ class Unique:
         return repeats
 
     def _is_known(self, key: int, pair: tuple[str, str], places: Sequence[Place]) -> bool:
-        if any(texts.has(pair) for texts in self._pending.get(key, ())):
-            return True
-        return any(texts is not None and texts.has(pair) for texts in map(self._stored_texts, places))
+        return (
+            any(texts.has(pair) for texts in self._pending.get(key, ()))
+            or any(texts.has(pair) for place in places for texts in self._stored_texts(place))
+            or any(kept.has(key, pair) for kept in self._kept)
+        )
 
-    def _stored_texts(self, place: Place) -> _Texts | None:
+    def _stored_texts(self, place: Place) -> list[Texts]:
         if place not in self._read:
-            batch = self._read_batch(place)
-            self._read[place] = None if batch is None else _Texts(batch)
+            self._read[place] = [Texts(batch) for batch in self._read_place(place)]
         return self._read[place]
+
+
+def _received(remembered: tuple[Place, UInt64s, int]) -> int:
+    return remembered[2]

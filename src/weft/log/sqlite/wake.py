@@ -89,10 +89,10 @@ class Bell:
     def _look(self) -> None:
         # A stamp of the present step may hide another change inside the step.
         now_ns = time.clock_gettime_ns(_STAMPING_CLOCK)
-        changed_ns = os.stat(self._folder).st_mtime_ns
+        changed_ns = self._folder.stat().st_mtime_ns
         if changed_ns == self._listed_ns:
             return
-        names = {name for name in os.listdir(self._folder) if name.endswith(".fifo")}
+        names = {entry.name for entry in self._folder.glob("*.fifo")}
         for name in set(self._descriptors) - names:
             os.close(self._descriptors.pop(name))
         for name in names - set(self._descriptors):
