@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi_users.router.common import ErrorCode
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from weft.auth.account_routes import UserRead, bad_password, change_email
+from weft.auth.account_routes import Address, UserRead, bad_password, change_email
 from weft.auth.parts import AuthParts
 from weft.auth.signature import AuthPartsOf, ProofOf, UserManager
 from weft.auth.tables import User
@@ -33,7 +33,7 @@ class UserCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: EmailStr
+    email: Address
     password: str = Field(max_length=4096)
     role: Role = Role.USER
     is_verified: bool = True
@@ -44,7 +44,7 @@ class UserUpdate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: EmailStr | None = None
+    email: Address | None = None
     password: str | None = Field(default=None, max_length=4096)
     role: Role | None = None
     is_active: bool | None = None

@@ -1,6 +1,10 @@
 """A person's own account: registering, looking, changing, letters."""
 
+from dataclasses import replace
+
 import pytest
+
+from weft.core.errors import Unavailable
 
 PASSWORD = "correct horse battery"
 NEW = {"email": "new@example.org", "password": PASSWORD}
@@ -36,8 +40,15 @@ async def test_a_password_anybody_would_guess_is_refused_with_the_reason(weft, p
     assert password not in answer.text or password == "new@example.org"
 
 
-async def test_a_text_that_is_no_address_is_refused(weft) -> None:
-    assert (await weft.client.post("/auth/register", json={**NEW, "email": "nonsense"})).status_code == 422
+@pytest.mark.parametrize("email", ["nonsense", "", "@", "a@", "@b", "a b@c", "a@b\nBcc: c@d", "x" * 65 + "@b", None, 7])
+async def test_a_text_that_is_no_address_is_refused(weft, email: object) -> None:
+    answer = await weft.client.post("/auth/register", json={**NEW, "email": email})
+    assert (answer.status_code, answer.json()["details"]["field"]) == (422, "email")
+
+
+async def test_a_name_inside_the_laboratory_is_an_address(weft) -> None:
+    answer = await weft.client.post("/auth/register", json={**NEW, "email": "Ada@lab.local"})
+    assert (answer.status_code, answer.json()["email"]) == (201, "ada@lab.local")
 
 
 async def test_registration_is_closed_in_production_unless_it_is_opened(opened) -> None:
@@ -138,6 +149,19 @@ async def test_nobodys_letter_box_is_filled(opened) -> None:
         ]
         assert 429 in statuses
         assert len(weft.letters) <= 6
+
+
+async def test_a_letter_that_cannot_be_delivered_is_told_to_the_log_alone(opened, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(mail=True) as weft:
+        await weft.account()
+
+        async def away(*_: str) -> None:
+            raise Unavailable("the mail server does not answer")
+
+        weft.app.state.auth = replace(weft.parts, deliver=away)
+        answer = await weft.client.post("/auth/forgot-password", json={"email": "ada@example.org"})
+        assert answer.status_code == 202
+        assert "letter_not_delivered" in caplog.text
 
 
 async def test_a_letter_sets_a_new_password_once(opened) -> None:
