@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from weft.api.metrics import Metrics
@@ -62,8 +63,7 @@ class Accepted:
     failures: list[tuple[Share, WeftError]] = field(default_factory=list[tuple[Share, WeftError]])
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """What became of one event. `offset` is None for a repeat: it stands where it was stored the first time."""
 
     event_id: str
@@ -151,7 +151,7 @@ class Acceptor:
 def make_batch(share: Share, received_at_us: int, retry: RetryKey | None) -> Batch:
     """The batch of a share. Ids that are nobody's come from the generator; they cost no space and cannot repeat."""
     count = len(share.indices)
-    given = share.given_ids
+    given = given_ids(share.events)
     ids: Sequence[str] = new_ids(count, received_at_us)
     keys: UInt64s | None = None
     if retry is not None:
@@ -170,6 +170,12 @@ def make_batch(share: Share, received_at_us: int, retry: RetryKey | None) -> Bat
         received_at_us=received_at_us,
         repeat_keys=keys,
     )
+
+
+def given_ids(events: Sequence[EventRow]) -> Sequence[str | None] | None:
+    """The ids the client gave, None where it gave none at all."""
+    ids = [event.id for event in events]
+    return ids if any(ids) else None
 
 
 def sources(events: Sequence[EventRow]) -> list[str]:

@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from weft.api.nesting import is_deeper_than
 from weft.core.clock import Clock
 from weft.core.errors import Invalid, Malformed, TooLarge, WeftError
 from weft.core.event import EventRow
@@ -126,13 +125,10 @@ class Decoder:
             text = bytes(piece)
             if not text.isascii():
                 text.decode()
-            row = decode_event(piece)
+            row = decode_event(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as unreadable:
             raise unreadable_body(unreadable) from unreadable
-        time_us = check_event(row, self._rules, now_us)
-        if is_deeper_than(text, self._rules.nesting + 1):
-            raise Invalid(f"the event is nested deeper than {self._rules.nesting + 1} levels")
-        return row, time_us
+        return row, check_event(row, text, self._rules, now_us)
 
     def _read_at_once(self, text: bytes, rows: bytes, now_us: int) -> Intake | None:
         """The usual case, or None where events have to be looked at one by one."""

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from weft.core.batch import Batch
@@ -24,8 +25,7 @@ _AT_ONCE: Final = 2
 """Batches under way at once: while one is flushed, the next is packed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Single:
+class Single(msgspec.Struct, frozen=True, gc=False):
     """One checked event: `event_id` is None where the client gave none, `time_us` is None where it named no time."""
 
     topic: str
@@ -35,8 +35,7 @@ class Single:
     time_us: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a single went."""
 
     event_id: str

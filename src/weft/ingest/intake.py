@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from weft.core.batch import Int64s
 from weft.core.event import EventRow
@@ -24,8 +25,7 @@ class Rejection:
         return {"index": self.index, "field": self.field, "reason": self.reason, **self.details}
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, gc=False):
     """The good events of one topic, as they arrived. `rows` holds their JSON joined by commas; `indices` are their places in
     the request."""
 
@@ -35,18 +35,11 @@ class Share:
     indices: Sequence[int]
     times_us: Int64s
 
-    @cached_property
-    def given_ids(self) -> Sequence[str | None] | None:
-        """The ids the client gave, None where it gave none at all."""
-        ids = [event.id for event in self.events]
-        return ids if any(ids) else None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
+class Intake(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request: `count` events, of which the good ones are in `shares` and the others in `rejections`."""
 
     count: int
     received_at_us: int
     shares: Sequence[Share]
-    rejections: Sequence[Rejection] = dataclasses.field(default_factory=list[Rejection])
+    rejections: Sequence[Rejection] = ()

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from weft.api.nesting import is_deeper_than
 from weft.core.batch import Int64s
 
 _Bytes = npt.NDArray[np.uint8]
@@ -60,17 +59,15 @@ def most_openers(text: bytes, starts: Int64s) -> int:
     return int(np.bincount(np.searchsorted(starts, places, side="right")).max(initial=0))
 
 
-def find_excess(text: bytes, nesting: int) -> str | None:
-    """What is beyond the bounds in one valid JSON text, as the end of a sentence, or None."""
-    if is_deeper_than(text, nesting):
-        return f"is nested deeper than {nesting} levels"
+def find_overflow(text: bytes) -> str | None:
+    """The first number in one valid JSON text that is beyond a 64-bit float, shortened, or None."""
     if not _MAY_OVERFLOW.search(text):
         return None
     for match in _TEXT_OR_NUMBER.finditer(text):
         token = match.group()
         if token[0] != _QUOTE and math.isinf(float(token)):
             shown = token[:24].decode("ascii")
-            return f"holds the number {shown}{'…' if len(token) > len(shown) else ''}, which is beyond a 64-bit float"
+            return shown + "…" if len(token) > len(shown) else shown
     return None
 
 

@@ -38,7 +38,7 @@ def test_a_good_batch_keeps_the_bytes_that_came(decoder: Decoder, form: str, cou
     events = batch_of(count)
     intake = read_all(decoder, events, form)
     (share,) = intake.shares
-    assert (intake.count, intake.rejections, share.topic) == (count, [], "events")
+    assert (intake.count, intake.rejections, share.topic) == (count, (), "events")
     assert json.loads(b"[" + share.rows + b"]") == events
     assert b'"data": {"n": 0}' in share.rows  # the client's own spacing
     assert list(share.indices) == list(range(count))
@@ -168,7 +168,7 @@ def test_a_line_that_is_no_json_costs_only_itself(decoder: Decoder) -> None:
 @pytest.mark.parametrize("text", [b"%b\n%b\n", b"\n\n%b\r\n%b\r\n\r\n", b"  %b\n   \n%b  ", b"%b\r\n%b"])
 def test_blank_lines_and_windows_line_ends_do_not_count(decoder: Decoder, text: bytes) -> None:
     intake = decoder.read_lines(text % (body_of(EVENT), body_of(EVENT)))
-    assert (intake.count, intake.rejections) == (2, [])
+    assert (intake.count, list(intake.rejections)) == (2, [])
     assert json.loads(b"[" + intake.shares[0].rows + b"]") == [EVENT, EVENT]
 
 
@@ -209,7 +209,7 @@ def test_nesting_ends_at_the_limit(decoder: Decoder) -> None:
         return b'{"type":"custom","source":"s","data":' + b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1) + b"}"
 
     assert decoder.read_one(nested(64)).count == 1
-    with pytest.raises(Invalid, match="data is nested deeper than 64 levels"):
+    with pytest.raises(Invalid, match="nested deeper than 64 levels"):
         decoder.read_one(nested(65))
     intake = decoder.read_batch(b"[" + b",".join([nested(64)] * 20 + [nested(65)]) + b"]")
     assert [bad.index for bad in intake.rejections] == [20]
