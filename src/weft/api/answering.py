@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from weft.api.access import AccessLog
 from weft.api.correlation import CorrelationIds, enter_correlation
 from weft.api.errors import JSON, error_body, problem_of
-from weft.api.exchange import Exchange, client_ip_of
+from weft.api.exchange import ROUTE_KEY, Exchange, client_ip_of
 from weft.api.hot import HotResponse
 from weft.api.metrics import RouteMeter
 from weft.api.origins import Origins, RawHeaders
@@ -119,6 +119,7 @@ class Answering:
     def close(self, meter: RouteMeter, route: str, scope: Scope, exchange: Exchange, status: int, started_s: float) -> None:
         """Count an answer and write its line."""
         duration_s = self.steady_s() - started_s
+        scope[ROUTE_KEY] = route
         meter.observe(status, duration_s)
         if status >= self._access.lowest_status:
             principal = exchange.principal

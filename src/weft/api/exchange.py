@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from weft.api.rate_limit import RateLimits
 
 SCOPE_KEY = "weft.exchange"
+ROUTE_KEY = "weft.route"
+"""Where the edge leaves the template of the route that served a request, for who stands outside of it."""
 
 
 class Exchange(msgspec.Struct, kw_only=True):

@@ -18,6 +18,7 @@ import structlog
 from weft.api.access import AccessLines
 from weft.api.correlation import correlation_id
 from weft.api.settings import ApiSettings
+from weft.api.trace_context import trace_id
 
 Fields = MutableMapping[str, Any]
 _NOBODY: Final = logging.getLogger()
@@ -87,6 +88,8 @@ class JsonFormatter(logging.Formatter):
         for name in _TOP[1:]:
             line[name] = said.pop(name, None)
         line["extra"] = {"logger": said.pop("logger", record.name), **{k: hide(k, v) for k, v in said.items()}}
+        if trace_id() is not None:
+            line["extra"]["trace_id"] = trace_id()
         if trace := self._trace(record, line["extra"]):
             line["extra"]["exception"] = scrub(trace)
         return msgspec.json.encode({k: v for k, v in line.items() if v is not None}, enc_hook=str).decode()

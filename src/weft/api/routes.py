@@ -6,10 +6,12 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from weft.api.docs_page import router as docs_page
 from weft.api.errors import JSON
 from weft.api.parts import api_parts
 
 router = APIRouter(tags=["operations"])
+router.include_router(docs_page)
 
 
 def _json(answer: tuple[int, dict[str, Any]]) -> Response:

@@ -7,7 +7,7 @@ answers pings and bad frames, and closes with 1008 who may not stay. Credentials
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -69,6 +69,16 @@ class Socket:
     def exchange(self) -> Exchange:
         """Address, correlation id and the raw send of this connection."""
         return self._exchange
+
+    @property
+    def raw_send(self) -> Callable[[Any], Awaitable[None]]:
+        """The server's own send, for ASGI messages that are the same for many clients."""
+        return self._exchange.send or self._websocket.send
+
+    @property
+    def extensions(self) -> Mapping[str, Any]:
+        """What the server can do beyond plain ASGI."""
+        return self._websocket.scope.get("extensions") or {}
 
     @property
     def is_open(self) -> bool:
