@@ -151,7 +151,7 @@ def open_lab(tmp_path: Path, _accounts: Path) -> OpenLab:
             api_settings = ApiSettings(rate_limit_enabled=rate_limits, access_log="off")
             auth = open_auth(
                 database,
-                settings=AuthSettings(),
+                settings=AuthSettings(allow_anonymous_writes=False),
                 environment="development",
                 secrets_folder=tmp_path / "secrets",
                 clock=clock,

@@ -327,7 +327,13 @@ Events = st.lists(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(events=Events, start=st.integers(0, 5), length=st.integers(0, 5), limit=st.integers(1, 9), pick=st.sampled_from(["web.click", None]))
+@given(
+    events=Events,
+    start=st.integers(0, 5),
+    length=st.integers(0, 5),
+    limit=st.integers(1, 9),
+    pick=st.sampled_from(["web.click", None]),
+)
 async def test_any_page_is_what_a_plain_list_would_give(
     lab: Any, events: list[tuple[int, str, str, str | None]], start: int, length: int, limit: int, pick: str | None
 ) -> None:
