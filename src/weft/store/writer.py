@@ -36,6 +36,7 @@ class StoreWriter:
         self._dead_letter = dead_letter
         self._waiting: list[LogBatch] = []
         self._waiting_bytes = 0
+        self._has_ended = False
         self._changed = asyncio.Condition()
         self._committed: dict[TopicPartition, int] = {}
 
@@ -50,7 +51,7 @@ class StoreWriter:
         reading = asyncio.create_task(self._read(), name="store-writer-read")
         committing = asyncio.create_task(self._commit_regularly(), name="store-writer-commit")
         try:
-            writing = asyncio.create_task(self._write_all(reading), name="store-writer-write")
+            writing = asyncio.create_task(self._write_all(), name="store-writer-write")
             try:
                 await _first_failure(writing, reading, committing)
             finally:
@@ -70,20 +71,17 @@ class StoreWriter:
                 self._waiting_bytes += batch.size_bytes
                 self._changed.notify_all()
         async with self._changed:
+            self._has_ended = True
             self._changed.notify_all()
 
-    async def _write_all(self, reading: asyncio.Task[None]) -> None:
+    async def _write_all(self) -> None:
         while True:
             async with self._changed:
-                while not self._waiting:
-                    if reading.done():
-                        return
-                    waiting = asyncio.ensure_future(self._changed.wait())
-                    await asyncio.wait({waiting, reading}, return_when=asyncio.FIRST_COMPLETED)
-                    await _cancel(waiting)
-                batches, self._waiting = self._waiting, []
-                self._waiting_bytes = 0
+                await self._changed.wait_for(lambda: self._waiting or self._has_ended)
+                batches, self._waiting, self._waiting_bytes = self._waiting, [], 0
                 self._changed.notify_all()
+            if not batches:
+                return
             await self._write(batches)
 
     async def _write(self, batches: list[LogBatch]) -> None:
@@ -148,7 +146,7 @@ async def _first_failure(writing: asyncio.Task[None], *others: asyncio.Task[None
     writing.result()
 
 
-async def _cancel(*tasks: asyncio.Future[object] | asyncio.Task[None]) -> None:
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

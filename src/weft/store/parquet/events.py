@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+import pyarrow as pa
 
 from weft.core.event import Event
+from weft.core.times import from_datetime
 
 EVENT_COLUMNS: Final = (
     "id, type, source, epoch_us(time), epoch_us(received_at), subject, severity, user_id, session_id, correlation_id, tags, data,"
@@ -32,4 +34,27 @@ def to_event(topic: str, row: Sequence[Any]) -> Event:
         metadata=msgspec.json.decode(row[12]),
         partition=row[13],
         offset=row[14],
+    )
+
+
+def from_table(topic: str, table: pa.Table) -> Event:
+    """The one event of a table of event columns."""
+    (row,) = table.to_pylist()
+    return Event(
+        id=row["id"],
+        type=row["type"],
+        source=row["source"],
+        topic=topic,
+        time_us=from_datetime(row["time"]),
+        received_at_us=from_datetime(row["received_at"]),
+        subject=row["subject"],
+        severity=row["severity"],
+        user_id=row["user_id"],
+        session_id=row["session_id"],
+        correlation_id=row["correlation_id"],
+        tags=tuple(row["tags"]),
+        data=msgspec.json.decode(row["data"]),
+        metadata=msgspec.json.decode(row["metadata"]),
+        partition=row["partition"],
+        offset=row["offset"],
     )

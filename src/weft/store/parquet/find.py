@@ -1,8 +1,6 @@
 """Finding events by id, and given ids that are stored already."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,91 +8,113 @@ import pyarrow.compute as pc
 
 from weft.core.event import Event
 from weft.core.ids import milliseconds_of
-from weft.core.times import HOUR_US
 from weft.store.parquet.engine import Engine
-from weft.store.parquet.events import EVENT_COLUMNS, to_event
-from weft.store.parquet.given import hours_of_keys
+from weft.store.parquet.events import from_table
+from weft.store.parquet.given import range_of, seconds_of_keys
 from weft.store.parquet.intake import Given
 from weft.store.parquet.layout import StoredFile
 from weft.store.parquet.shelf import View
+from weft.store.parquet.slices import PagedFiles, PageSpan
+
+_SLICED_PAGES = 64
+"""With more pages than this to look into, the engine scans the files instead."""
 
 
-def find_event(engine: Engine, folder: Path, view: View, event_id: str, source: str | None) -> Event | None:
+def find_event(paged: PagedFiles, view: View, event_id: str, source: str | None) -> Event | None:
     """The newest event with this id (of this source), or None."""
-    found = _in_tail(engine, view, event_id, source)
-    by_topic: dict[str, list[StoredFile]] = {}
-    for file in _candidates(view, event_id):
-        by_topic.setdefault(file.topic, []).append(file)
-    for topic, files in by_topic.items():
-        paths = [str(folder / file.path) for file in files]
-        found += _look(engine, topic, "read_parquet($1, hive_partitioning = false)", [paths], event_id, source)
-    return max(found, key=lambda event: (event.time_us, event.source), default=None)
+    found = [*_in_tail(view, event_id), *_generated(paged, view, event_id), *_given(paged, view, event_id)]
+    wanted = [event for event in found if source is None or event.source == source]
+    return max(wanted, key=lambda event: (event.time_us, event.source), default=None)
 
 
-def find_stored(engine: Engine, folder: Path, view: View, asked: Mapping[Given, int]) -> set[Given]:
+def find_stored(engine: Engine, paged: PagedFiles, view: View, asked: Mapping[Given, int]) -> set[Given]:
     """Those of the given ids (with their keys) that are in files."""
     by_key: dict[int, list[Given]] = {}
     for given, key in asked.items():
         by_key.setdefault(key, []).append(given)
     keys = np.array(sorted(by_key), dtype=np.uint64)
-    wanted: dict[str, dict[int, list[str]]] = {}
-    for key, hour in hours_of_keys(view.runs, keys):
+    wanted: dict[str, dict[int, set[str]]] = {}
+    for key, second in seconds_of_keys(view.runs, keys):
         for topic, _, event_id in by_key[key]:
-            wanted.setdefault(topic, {}).setdefault(hour, []).append(event_id)
+            wanted.setdefault(topic, {}).setdefault(second, set()).add(event_id)
     stored: set[Given] = set()
-    for topic, hours in wanted.items():
-        files = {file.file_id: file for hour in hours for file in files_of_hour(view, hour) if file.topic == topic}
-        if not files:
-            continue
-        ids = sorted({event_id for listed in hours.values() for event_id in listed})
-        sql = "SELECT source, id FROM read_parquet($1, hive_partitioning = false) WHERE id IN (SELECT unnest($2))"
-        rows = engine.rows(sql, [[str(folder / file.path) for file in files.values()], ids])
-        stored |= {(topic, source, event_id) for source, event_id in rows}
+    for topic, seconds in wanted.items():
+        ids = set[str]().union(*seconds.values())
+        stored |= {(topic, source, event_id) for source, event_id in _stored(engine, paged, view, topic, seconds, ids)}
     return stored & asked.keys()
 
 
-def files_of_hour(view: View, hour: int) -> list[StoredFile]:
-    """The files that may hold events of an hour since the epoch."""
-    start_us = hour * HOUR_US
-    return [file for file in view.files if file.min_us < start_us + HOUR_US and file.max_us >= start_us]
+def _stored(
+    engine: Engine, paged: PagedFiles, view: View, topic: str, seconds: Iterable[int], ids: set[str]
+) -> Iterator[tuple[str, str]]:
+    """(source, id) of the events in these seconds that have one of the ids."""
+    pages: dict[StoredFile, set[PageSpan]] = {}
+    for second in seconds:
+        start_us, end_us = range_of(second)
+        for file in _files_at(view, start_us, end_us):
+            if file.topic == topic:
+                pages.setdefault(file, set()).update(_pages_at(paged, file, start_us, end_us))
+    if sum(map(len, pages.values())) > _SLICED_PAGES:
+        sql = "SELECT source, id FROM read_parquet($1, hive_partitioning = false) WHERE id IN (SELECT unnest($2))"
+        yield from engine.rows(sql, [[str(paged.folder / file.path) for file in pages], sorted(ids)])
+        return
+    for file, spans in pages.items():
+        if spans:
+            table = paged.get(file.path).read(list(spans), ["id", "source"])
+            for event_id, source in zip(table["id"].to_pylist(), table["source"].to_pylist(), strict=True):
+                if event_id in ids:
+                    yield source, event_id
 
 
-def _candidates(view: View, event_id: str) -> list[StoredFile]:
-    files: dict[int, StoredFile] = {}
-    milliseconds = milliseconds_of(event_id)
-    if milliseconds is not None:
-        for file in view.files:
-            if any(first <= milliseconds <= last for first, last in file.id_spans):
-                files[file.file_id] = file
-    for run in view.runs:
-        for hour in run.hours_of_id(event_id):
-            files |= {file.file_id: file for file in files_of_hour(view, hour)}
-    return list(files.values())
-
-
-def _in_tail(engine: Engine, view: View, event_id: str, source: str | None) -> list[Event]:
-    found: list[Event] = []
+def _in_tail(view: View, event_id: str) -> Iterator[Event]:
     for topic, chunks in view.tail.chunks.items():
         for chunk in chunks:
-            index = pc.index(chunk.events["id"], pa.scalar(event_id)).as_py()
-            if index >= 0:
-                table = pa.Table.from_batches([chunk.events])
-                found += _look(engine, topic, "tail", [], event_id, source, {"tail": table})
-    return found
+            yield from _matching(topic, pa.Table.from_batches([chunk.events]), event_id)
 
 
-def _look(
-    engine: Engine,
-    topic: str,
-    place: str,
-    parameters: list[Any],
-    event_id: str,
-    source: str | None,
-    tables: Mapping[str, pa.Table] | None = None,
-) -> list[Event]:
-    values = [*parameters, event_id]
-    sql = f"SELECT {EVENT_COLUMNS} FROM {place} WHERE id = ${len(values)}"
-    if source is not None:
-        values.append(source)
-        sql += f" AND source = ${len(values)}"
-    return [to_event(topic, row) for row in engine.rows(sql, values, tables)]
+def _generated(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:
+    """A generated id carries its millisecond, and pages know their smallest and largest id."""
+    milliseconds = milliseconds_of(event_id)
+    if milliseconds is None:
+        return
+    text = event_id.encode()
+    for file in view.files:
+        if any(first <= milliseconds <= last for first, last in file.id_spans):
+            yield from _in_pages(paged, file, event_id, [page for page in paged.get(file.path).spans if page.may_hold(text)])
+
+
+def _given(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:
+    """A given id stands in the index with the second of its event, and pages know their times."""
+    text = event_id.encode()
+    for second in {second for run in view.runs for second in run.seconds_of_id(event_id)}:
+        start_us, end_us = range_of(second)
+        for file in _files_at(view, start_us, end_us):
+            pages = [page for page in _pages_at(paged, file, start_us, end_us) if page.may_hold(text)]
+            yield from _in_pages(paged, file, event_id, pages)
+
+
+def _in_pages(paged: PagedFiles, file: StoredFile, event_id: str, pages: Sequence[PageSpan]) -> Iterator[Event]:
+    reader = paged.get(file.path)
+    for page in pages:
+        if len(pages) > 1 and not _matches(reader.read([page], ["id"]), event_id):
+            continue
+        yield from _matching(file.topic, reader.read([page]), event_id)
+
+
+def _matching(topic: str, table: pa.Table, event_id: str) -> Iterator[Event]:
+    for index in _matches(table, event_id):
+        yield from_table(topic, table.slice(index, 1))
+
+
+def _matches(table: pa.Table, event_id: str) -> list[int]:
+    if pc.index(table["id"], pa.scalar(event_id)).as_py() < 0:
+        return []
+    return np.flatnonzero(pc.equal(table["id"], pa.scalar(event_id)).to_numpy()).tolist()
+
+
+def _files_at(view: View, start_us: int, end_us: int) -> Iterator[StoredFile]:
+    return (file for file in view.files if file.min_us < end_us and file.max_us >= start_us)
+
+
+def _pages_at(paged: PagedFiles, file: StoredFile, start_us: int, end_us: int) -> list[PageSpan]:
+    return [page for page in paged.get(file.path).spans if page.min_us < end_us and page.max_us >= start_us]

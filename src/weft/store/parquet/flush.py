@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weft.core.ids import milliseconds_of
-from weft.core.times import HOUR_US
 from weft.store.parquet.disk import Disk
-from weft.store.parquet.given import write_run
+from weft.store.parquet.given import seconds_at, write_run
 from weft.store.parquet.layout import IdSpans, StoredFile, by_hour, in_time_order, merge_spans, times_of, write_events
 from weft.store.parquet.manifest import RunFile
 from weft.store.parquet.tail import GIVEN_KEY, Tail
@@ -35,7 +34,7 @@ def write_tail(disk: Disk, folder: Path, tail: Tail) -> Flushed:
     flushed = Flushed([], [])
     try:
         keys: list[np.ndarray] = []
-        hours: list[np.ndarray] = []
+        seconds: list[np.ndarray] = []
         for topic in sorted(tail.chunks):
             table = tail.table(topic)
             if table is None:
@@ -44,9 +43,9 @@ def write_tail(disk: Disk, folder: Path, tail: Tail) -> Flushed:
             flushed.files.extend(write_events(disk, folder, topic, part, _spans(part)) for part in by_hour(ordered))
             given = ordered[GIVEN_KEY].to_numpy()
             keys.append(given[given != 0])
-            hours.append((times_of(ordered)[given != 0] // HOUR_US).astype(np.int32))
+            seconds.append(seconds_at(times_of(ordered)[given != 0]))
         if any(len(some) for some in keys):
-            flushed.runs.append(write_run(disk, folder, np.concatenate(keys), np.concatenate(hours)))
+            flushed.runs.append(write_run(disk, folder, np.concatenate(keys), np.concatenate(seconds)))
     except BaseException:
         for path in flushed.paths:
             disk.remove(folder / path)

@@ -1,9 +1,9 @@
-"""The index of client-given ids: from an id to the hour its event lies in.
+"""The index of client-given ids: from an id to the second its event lies in.
 
 Generated ids need no index: they carry the millisecond they were made in, and each file knows its milliseconds. Of a given id
-a run keeps 64 bits (32 of the id, 32 of topic and source) and the hour: 12 bytes an event, sorted, mapped into memory,
-searched by bisection. A run never changes; several small ones are merged into a larger one. The hour, not the
-file, is kept, so merging Parquet files leaves the index alone. A hit is a hint; whoever acts on it compares the texts.
+a run keeps 64 bits (32 of the id, 32 of topic and source) and the second: 12 bytes an event, sorted, mapped into memory,
+searched by bisection. A run never changes; several small ones are merged into a larger one. The time, not the file, is kept:
+files are ordered by time, and merging them leaves the index alone. A hit is a hint; whoever acts on it compares the texts.
 """
 
 import secrets
@@ -17,17 +17,20 @@ import numpy.typing as npt
 import xxhash
 
 from weft.core.errors import Corrupt
+from weft.core.times import SECOND_US
 from weft.store.parquet.disk import Disk
+from weft.store.parquet.layout import FIRST_US, LAST_US
 from weft.store.parquet.manifest import RunFile
 
 UInt64s = npt.NDArray[np.uint64]
-Int32s = npt.NDArray[np.int32]
+UInt32s = npt.NDArray[np.uint32]
 
 FOLDER: Final = "ids"
 MERGED_RUNS: Final = 8
 """So many runs of like size are merged into one."""
 
 _ENTRY_BYTES: Final = 12
+_LAST_SECOND: Final = 0xFFFF_FFFF
 _LOW_32: Final = 0xFFFF_FFFF
 
 
@@ -40,13 +43,25 @@ def _id_half(event_id: str) -> int:
     return xxhash.xxh3_64_intdigest(event_id.encode()) & _LOW_32
 
 
+def seconds_at(times_us: npt.NDArray[np.int64]) -> UInt32s:
+    """The seconds since the epoch of some times, as the index keeps them; times outside its range share its ends."""
+    return np.clip(times_us // SECOND_US, 0, _LAST_SECOND).astype(np.uint32)
+
+
+def range_of(second: int) -> tuple[int, int]:
+    """The times [start, end) in microseconds that a second of the index stands for."""
+    start_us = FIRST_US if second == 0 else second * SECOND_US
+    end_us = LAST_US if second == _LAST_SECOND else (second + 1) * SECOND_US
+    return start_us, end_us
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A sorted run of keys and hours, mapped from its file."""
+    """A sorted run of keys and seconds, mapped from its file."""
 
     file: RunFile
     keys: UInt64s
-    hours: Int32s
+    seconds: UInt32s
 
     @classmethod
     def open(cls, folder: Path, file: RunFile) -> "Run":
@@ -57,31 +72,31 @@ class Run:
                 f"the id index {path} has {path.stat().st_size} bytes, not {file.rows * _ENTRY_BYTES}", path=str(path)
             )
         keys = np.memmap(path, dtype="<u8", mode="r", shape=(file.rows,))
-        hours = np.memmap(path, dtype="<i4", mode="r", offset=8 * file.rows, shape=(file.rows,))
-        return cls(file, keys, hours)
+        seconds = np.memmap(path, dtype="<u4", mode="r", offset=8 * file.rows, shape=(file.rows,))
+        return cls(file, keys, seconds)
 
-    def hours_of(self, keys: UInt64s) -> dict[int, list[int]]:
-        """For each key (sorted, unique) that is in the run the hours it is in."""
+    def seconds_of(self, keys: UInt64s) -> dict[int, list[int]]:
+        """For each key (sorted, unique) that is in the run the seconds it is in."""
         first = np.searchsorted(self.keys, keys, side="left")
         after = np.searchsorted(self.keys, keys, side="right")
-        return {int(keys[i]): self.hours[first[i] : after[i]].tolist() for i in np.flatnonzero(after > first)}
+        return {int(keys[i]): self.seconds[first[i] : after[i]].tolist() for i in np.flatnonzero(after > first)}
 
-    def hours_of_id(self, event_id: str) -> set[int]:
-        """The hours in which any source may have used this id."""
+    def seconds_of_id(self, event_id: str) -> set[int]:
+        """The seconds in which any source may have used this id."""
         half = _id_half(event_id)
         first = np.searchsorted(self.keys, np.uint64(half << 32))
         after = np.searchsorted(self.keys, np.uint64(half << 32 | _LOW_32), side="right")
-        return set(self.hours[first:after].tolist())
+        return set(self.seconds[first:after].tolist())
 
 
-def write_run(disk: Disk, folder: Path, keys: UInt64s, hours: Int32s) -> RunFile:
+def write_run(disk: Disk, folder: Path, keys: UInt64s, seconds: UInt32s) -> RunFile:
     """Write one run, durable, in key order. It has no run id until the manifest gives one."""
     order = np.argsort(keys, kind="stable")
     path = f"{FOLDER}/{secrets.token_hex(12)}.run"
 
     def fill(file: IO[bytes]) -> None:
         file.write(keys[order].astype("<u8").tobytes())
-        file.write(hours[order].astype("<i4").tobytes())
+        file.write(seconds[order].astype("<u4").tobytes())
 
     size_bytes = disk.write(folder / path, fill)
     return RunFile(run_id=0, path=path, rows=len(keys), size_bytes=size_bytes)
@@ -98,17 +113,18 @@ def merge_candidates(runs: Iterable[Run]) -> Sequence[Run]:
     return []
 
 
-def merged(runs: Sequence[Run], live_hours: frozenset[int]) -> tuple[UInt64s, Int32s]:
-    """Keys and hours of several runs, without hours that hold no events any more."""
+def merged(runs: Sequence[Run], live_hours: frozenset[int]) -> tuple[UInt64s, UInt32s]:
+    """Keys and seconds of several runs, without hours that hold no events any more."""
     keys = np.concatenate([run.keys for run in runs])
-    hours = np.concatenate([run.hours for run in runs])
-    keep = np.isin(hours, np.fromiter(live_hours, dtype=np.int32, count=len(live_hours)))
-    return keys[keep], hours[keep]
+    seconds = np.concatenate([run.seconds for run in runs])
+    live = np.fromiter(live_hours, dtype=np.int64, count=len(live_hours))
+    keep = np.isin(seconds // 3600, live) | (seconds == 0) | (seconds == _LAST_SECOND)
+    return keys[keep], seconds[keep]
 
 
-def hours_of_keys(runs: Iterable[Run], keys: UInt64s) -> Iterator[tuple[int, int]]:
-    """(key, hour) pairs for the keys (sorted, unique) found in any run."""
+def seconds_of_keys(runs: Iterable[Run], keys: UInt64s) -> Iterator[tuple[int, int]]:
+    """(key, second) pairs for the keys (sorted, unique) found in any run."""
     for run in runs:
-        for key, hours in run.hours_of(keys).items():
-            for hour in hours:
-                yield key, hour
+        for key, seconds in run.seconds_of(keys).items():
+            for second in seconds:
+                yield key, second

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +9,10 @@ import pyarrow as pa
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt
 from weft.core.position import TopicPartition
-from weft.core.times import from_datetime
 from weft.store.parquet.given import given_key
+from weft.store.parquet.layout import FIRST_US, LAST_US
 from weft.store.parquet.ledger import Account, Ledger
 from weft.store.parquet.tail import TAIL_SCHEMA
-
-FIRST_US: Final = from_datetime(datetime(1, 1, 2, tzinfo=UTC))
-LAST_US: Final = from_datetime(datetime(9999, 12, 30, tzinfo=UTC))
 
 Given = tuple[str, str, str]
 """Topic, source and id of an event whose id the client gave."""

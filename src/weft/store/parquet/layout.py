@@ -8,6 +8,7 @@ where plain encodings took 31).
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -18,13 +19,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weft.core.columns import EVENT_SCHEMA
-from weft.core.times import HOUR_US, to_datetime
+from weft.core.times import HOUR_US, from_datetime, to_datetime
 from weft.store.parquet.disk import Disk
 
 Int64s = npt.NDArray[np.int64]
 
-ROW_GROUP_ROWS: Final = 16_384
+FIRST_US: Final = from_datetime(datetime(1, 1, 2, tzinfo=UTC))
+LAST_US: Final = from_datetime(datetime(9999, 12, 30, tzinfo=UTC))
+"""Event times the store takes: those that any calendar can file under a date."""
+
+ROW_GROUP_ROWS: Final = 65_536
+PAGE_ROWS: Final = 2_048
 SOURCES_LISTED: Final = 64
+DICTIONARY_VALUES: Final = 4_096
+"""A column of references with more different values than this gets no dictionary: looking up one event would decode it all."""
 HOURS_PER_FLUSH: Final = 256
 SPANS_LISTED: Final = 16
 
@@ -39,6 +47,7 @@ _REPEATING: Final = [
     "tags.list.element",
     "metadata",
 ]
+_REFERENCES: Final = ("subject", "session_id", "correlation_id")
 _ENCODINGS: Final = {
     "id": "DELTA_BYTE_ARRAY",
     "time": "DELTA_BINARY_PACKED",
@@ -52,7 +61,7 @@ IdSpans = tuple[tuple[int, int], ...]
 """Milliseconds [first, last] inside the generated ids of a file; sorted and apart from each other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredFile:
     """One Parquet file and what can be said of it without opening it. `sources` is None where there are too many to list."""
 
@@ -133,13 +142,16 @@ def write_events(disk: Disk, folder: Path, topic: str, table: pa.Table, id_spans
 
 
 def _fill(file: IO[bytes], events: pa.Table) -> None:
+    strewn = [name for name in _REFERENCES if pc.count_distinct(events[name]).as_py() > DICTIONARY_VALUES]
     options: dict[str, Any] = {
         "compression": "zstd",
         "compression_level": 3,
-        "use_dictionary": _REPEATING,
-        "column_encoding": _ENCODINGS,
+        "use_dictionary": [name for name in _REPEATING if name not in strewn],
+        "column_encoding": {**_ENCODINGS, **dict.fromkeys(strewn, "DELTA_LENGTH_BYTE_ARRAY")},
         "row_group_size": ROW_GROUP_ROWS,
         "write_page_index": True,
+        "max_rows_per_page": PAGE_ROWS,
+        "data_page_size": 1 << 30,  # pages end by rows alone, so that those of all columns cover the same rows
         "sorting_columns": [pq.SortingColumn(EVENT_SCHEMA.get_field_index("time"))],
     }
     pq.write_table(events, file, **options)

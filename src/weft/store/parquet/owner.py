@@ -1,4 +1,4 @@
-"""The owner: the one process that changes what is on disk. Flushes, merges, retires, erases; one thing at a time, in one thread."""
+"""The owner: the one process that changes what is on disk. It flushes, merges, retires and erases, one thing at a time."""
 
 import fcntl
 import os

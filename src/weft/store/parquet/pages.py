@@ -1,6 +1,6 @@
 """Pages of events in (time, id) order, looking only into as many files as the page needs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from weft.core.errors import Invalid, TooLarge
@@ -8,12 +8,11 @@ from weft.store.parquet.conditions import Parameters, check_range
 from weft.store.parquet.cursor import Cursor, decode, encode
 from weft.store.parquet.engine import Engine
 from weft.store.parquet.events import EVENT_COLUMNS, to_event
-from weft.store.parquet.layout import StoredFile
+from weft.store.parquet.looks import looks
 from weft.store.parquet.scan import Scan
+from weft.store.parquet.slices import PagedFiles
 from weft.store.query import Page, Select
 from weft.store.settings import StoreSettings
-
-_FIRST_LOOK_ROWS = 200_000
 
 
 def check_select(select: Select, settings: StoreSettings) -> None:
@@ -33,13 +32,13 @@ def check_select(select: Select, settings: StoreSettings) -> None:
         decode(select.after, order=select.order, topic=select.filter.topic)
 
 
-def select_page(engine: Engine, scan: Scan, select: Select) -> Page:
-    """One page of the scan."""
-    wanted = select.skip + select.limit + 1
+def select_page(engine: Engine, paged: PagedFiles, scan: Scan, select: Select) -> Page:
+    """One page of the scan: from the newest (or oldest) pages of the files where those are enough, else from whole files."""
+    wanted = select.limit + 1
     rows: Sequence[Any] = []
-    for part, edge_us in _parts(scan, select.order):
+    for part, edge_us in looks(paged, scan, select):
         rows = _look(engine, part, select, edge_us)
-        if len(rows) + select.skip >= wanted:
+        if len(rows) >= wanted:
             break
     events = [to_event(select.filter.topic, row) for row in rows[: select.limit]]
     cursor = None
@@ -76,26 +75,6 @@ def _within(select: Select, edge_us: int | None, parameters: Parameters) -> str:
             f"time {sign}= {time} AND (time {sign} {time} OR id {sign} {identity} OR (id = {identity} AND source {sign} {source}))"
         )
     return " AND ".join(parts) or "true"
-
-
-def _parts(scan: Scan, order: str) -> Iterator[tuple[Scan, int | None]]:
-    """The scan over ever more files in page order, each with the time beyond which other files may hold events."""
-    newest_first = order == "desc"
-    files = sorted(scan.files, key=(lambda file: -file.max_us) if newest_first else (lambda file: file.min_us))
-    taken, rows, enough = 0, 0, _FIRST_LOOK_ROWS
-    while taken < len(files):
-        while taken < len(files) and (rows < enough or taken == 0):
-            rows += files[taken].rows
-            taken += 1
-        if taken < len(files):
-            edge_us = files[taken].max_us if newest_first else files[taken].min_us
-            yield _with_files(scan, files[:taken]), edge_us
-        enough *= 8
-    yield _with_files(scan, files), None
-
-
-def _with_files(scan: Scan, files: Sequence[StoredFile]) -> Scan:
-    return Scan(scan.folder, scan.asked, files, scan.tail)
 
 
 def _total(engine: Engine, scan: Scan) -> int:

@@ -1,28 +1,30 @@
 """Refreshing: how a reader in another process follows what the owner does to the files."""
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from weft.core.position import TopicPartition
-from weft.store.parquet.engine import Engine
-from weft.store.parquet.find import find_stored
 from weft.store.parquet.given import Run
 from weft.store.parquet.intake import FindStored, Given, Intake
 from weft.store.parquet.manifest import Content, Manifest
-from weft.store.parquet.shelf import Shelf
+from weft.store.parquet.shelf import Shelf, View
 from weft.store.parquet.tail import GIVEN_KEY, Tail
+
+FindInView = Callable[[View, Mapping[Given, int]], set[Given]]
+"""Which of these given ids (with their keys) are in the files of a view."""
 
 
 class Refresh:
     """Brings a shelf up to the manifest: files, id index, and a tail that holds only what the files do not."""
 
-    def __init__(self, shelf: Shelf, manifest: Manifest, intake: Intake, engine: Engine) -> None:
+    def __init__(self, shelf: Shelf, manifest: Manifest, intake: Intake, find_stored: FindInView) -> None:
         self._shelf = shelf
         self._manifest = manifest
         self._intake = intake
-        self._engine = engine
+        self._find_stored = find_stored
         self._turn = threading.Lock()
         self._content: Content | None = None
 
@@ -50,7 +52,7 @@ class Refresh:
             tail = shelf.view.open.above({place: account.position for place, account in content.ledger.items()})
             if fresh and tail.rows:
                 next_view = replace(shelf.view, files=tuple(content.files.values()), runs=tuple(fresh))
-                tail = self._without_stored(tail, lambda asked: find_stored(self._engine, shelf.folder, next_view, asked))
+                tail = self._without_stored(tail, lambda asked: self._find_stored(next_view, asked))
             for place, account in content.ledger.items():
                 own = self._intake.ledger.get(place)
                 if own is None or own.position <= account.position:

@@ -37,6 +37,7 @@ from weft.store.parquet.pages import check_select, select_page
 from weft.store.parquet.refresh import Refresh
 from weft.store.parquet.scan import scan_for
 from weft.store.parquet.shelf import Shelf, View
+from weft.store.parquet.slices import PagedFiles
 from weft.store.port import EventStore
 from weft.store.query import (
     Aggregate,
@@ -116,12 +117,13 @@ class ParquetStore(EventStore):
         opened.callback(self._engine.close)
         self._shelf = Shelf(self.folder, self._disk, self._clock)
         self._manifest = manifest
+        self._paged = PagedFiles(self.folder)
         self._intake = Intake(
             {},
-            lambda asked: find_stored(self._engine, self.folder, self._shelf.view, asked),
+            lambda asked: find_stored(self._engine, self._paged, self._shelf.view, asked),
             lambda topic: self._settings.cutoff_us(topic, self._clock.now_us()),
         )
-        self._refresh = Refresh(self._shelf, manifest, self._intake, self._engine)
+        self._refresh = Refresh(self._shelf, manifest, self._intake, lambda view, asked: find_stored(self._engine, self._paged, view, asked))
         self._refresh.now()
         self._owner = Owner(self._shelf, manifest, self._intake, self._settings, self._clock)
         if self._write:
@@ -227,11 +229,11 @@ class ParquetStore(EventStore):
         return {place: account.position for place, account in content.ledger.items()}
 
     async def get(self, event_id: str, *, source: str | None = None) -> Event | None:
-        return await self._ask(lambda view: find_event(self._engine, self.folder, view, event_id, source))
+        return await self._ask(lambda view: find_event(self._paged, view, event_id, source))
 
     async def select(self, select: Select) -> Page:
         check_select(select, self._settings)
-        return await self._ask(lambda view: select_page(self._engine, scan_for(self.folder, view, select.filter), select))
+        return await self._ask(lambda view: select_page(self._engine, self._paged, scan_for(self.folder, view, select.filter), select))
 
     async def aggregate(self, aggregate: Aggregate) -> Sequence[Group]:
         check_aggregate(aggregate, self._settings)
@@ -251,7 +253,9 @@ class ParquetStore(EventStore):
         if erasure == Erasure():
             raise Invalid("an erasure needs at least one condition", field="erasure")
         self._check_owner("erase")
-        return await self._in(self._disk_thread, self._owner.erase, erasure)
+        count = await self._in(self._disk_thread, self._owner.erase, erasure)
+        self._paged.forget()
+        return count
 
     async def state(self) -> StoreState:
         return await self._ask(self._state)

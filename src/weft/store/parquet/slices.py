@@ -1,0 +1,248 @@
+"""Slices: some pages of a Parquet file as a table, without reading the rest of its row group.
+
+No Python reader can do that, and decoding 65,536 rows to show one takes 25 ms. The page index of a file says where each page of
+each column lies; a slice copies those pages behind a footer of their own, which is a small Parquet file that any
+reader takes: 1 ms for 2,048 rows.
+"""
+
+import os
+import struct as packing
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weft.core.errors import Corrupt
+from weft.store.parquet import thrift
+from weft.store.parquet.engine import FilesGone
+from weft.store.parquet.thrift import Reader, Struct
+
+_MAGIC: Final = b"PAR1"
+_CACHED_FILES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpan:
+    """One page of rows: of which row group, from which row on (within it), how many, and the times in it."""
+
+    group: int
+    first_row: int
+    rows: int
+    min_us: int
+    max_us: int
+    min_id: bytes
+    max_id: bytes
+
+    def may_hold(self, event_id: bytes) -> bool:
+        """Whether an event with this id can be on the page."""
+        return self.min_id <= event_id <= self.max_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of one row group. `pages` are (offset, size, first row)."""
+
+    meta: Struct
+    dictionary_at: int | None
+    pages: Sequence[tuple[int, int, int]]
+    is_nested: bool
+
+
+_Group = dict[str, _Column]
+"""The columns of one row group by path."""
+
+
+class _Index:
+    """The bytes of a file that hold its page indexes."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data = data
+        self._at = at
+
+    def struct(self, offset: int) -> Struct:
+        """The index at an offset of the file."""
+        return Reader(self._data, offset - self._at).struct()
+
+    def first_rows(self, chunk: Struct) -> list[tuple[int, int, int]]:
+        """(offset, size, first row) of each page of a column chunk."""
+        return [(page[1][1], page[2][1], page[3][1]) for page in self.struct(chunk[4][1])[1][1][1]]
+
+    def bounds(self, chunk: Struct) -> tuple[list[bytes], list[bytes]]:
+        """Smallest and largest value of each page of a column chunk."""
+        index = self.struct(chunk[6][1])
+        return index[2][1][1], index[3][1][1]
+
+
+class PagedFile:
+    """What the footer and the page index of one file say. Knows the file by path only and keeps nothing open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            (footer_size,) = packing.unpack("<I", os.pread(file.fileno(), 4, size - 8))
+            footer_at = size - 8 - footer_size
+            footer = Reader(os.pread(file.fileno(), footer_size, footer_at)).struct()
+            self._raw_groups: list[Struct] = footer[4][1][1]
+            first = min(column[at][1] for group in self._raw_groups for column in group[1][1][1] for at in (4, 6))
+            self._index = _Index(os.pread(file.fileno(), footer_at - first, first), first)
+        self._groups: dict[int, _Group] = {}
+        self._before_groups = thrift.write_fields({number: footer[number] for number in (1, 2)})
+        self._after_groups = thrift.write_fields({number: footer[number] for number in footer if number > 4}, 4) + b"\0"
+        self.spans = [span for number, group in enumerate(self._raw_groups) for span in _spans(number, group, self._index)]
+
+    def read(self, spans: Sequence[PageSpan], columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of some pages, in the order they have in the file."""
+        with _opened(self._path) as file:
+            return pa.concat_tables([self._read(file.fileno(), span, columns) for span in _joined(spans)])
+
+    def _read(self, descriptor: int, span: PageSpan, columns: Sequence[str] | None) -> pa.Table:
+        body = bytearray(_MAGIC)
+        chunks: list[Struct] = []
+        for name, column in self._group(span.group).items():
+            wanted = columns is None or name.partition(".")[0] in columns
+            chunks.append(_copied(descriptor, column, span, body) if wanted else _left_out(column))
+        row_group: Struct = {
+            1: (thrift.LIST, (thrift.STRUCT, chunks)),
+            2: (thrift.I64, len(body)),
+            3: (thrift.I64, span.rows),
+        }
+        changed: Struct = {3: (thrift.I64, span.rows), 4: (thrift.LIST, (thrift.STRUCT, [row_group]))}
+        footer = self._before_groups + thrift.write_fields(changed, 2) + self._after_groups
+        body += footer + packing.pack("<I", len(footer)) + _MAGIC
+        try:
+            wanted_names = None if columns is None else list(columns)
+            return pq.ParquetFile(pa.BufferReader(bytes(body))).read_row_group(0, columns=wanted_names, use_threads=False)
+        except pa.ArrowException as unreadable:
+            raise Corrupt(f"the file {self._path} cannot be read: {unreadable}", path=str(self._path)) from unreadable
+
+    def _group(self, number: int) -> _Group:
+        if number not in self._groups:
+            self._groups[number] = _group(self._raw_groups[number], self._index)
+        return self._groups[number]
+
+
+class PagedFiles:
+    """The page indexes of the files that were looked into last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = Lock()
+        self._files: OrderedDict[str, PagedFile] = OrderedDict()
+
+    def get(self, path: str) -> PagedFile:
+        """The page index of a file of the store. Raises FilesGone where it is not there any more."""
+        with self._lock:
+            file = self._files.get(path)
+            if file is not None:
+                self._files.move_to_end(path)
+                return file
+        file = PagedFile(self.folder / path)
+        with self._lock:
+            self._files[path] = file
+            while len(self._files) > _CACHED_FILES:
+                self._files.popitem(last=False)
+        return file
+
+    def forget(self) -> None:
+        """Forget all: what was erased must not be found in here either."""
+        with self._lock:
+            self._files.clear()
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as gone:
+        raise FilesGone(str(path)) from gone
+
+
+def _group(group: Struct, index: _Index) -> _Group:
+    columns: _Group = {}
+    for chunk in group[1][1][1]:
+        meta: Struct = chunk[3][1]
+        name = _name(chunk)
+        columns[name] = _Column(meta, meta[11][1] if 11 in meta else None, index.first_rows(chunk), "." in name)
+    return columns
+
+
+def _name(chunk: Struct) -> str:
+    return ".".join(part.decode() for part in chunk[3][1][3][1][1])
+
+
+def _spans(number: int, group: Struct, index: _Index) -> list[PageSpan]:
+    chunks = {_name(chunk): chunk for chunk in group[1][1][1]}
+    starts = [first_row for _, _, first_row in index.first_rows(chunks["time"])]
+    ends = [*starts[1:], group[3][1]]
+    first_times, last_times = index.bounds(chunks["time"])
+    first_ids, last_ids = index.bounds(chunks["id"])
+    return [
+        PageSpan(
+            group=number,
+            first_row=start,
+            rows=end - start,
+            min_us=int.from_bytes(first_times[page], "little", signed=True),
+            max_us=int.from_bytes(last_times[page], "little", signed=True),
+            min_id=first_ids[page],
+            max_id=last_ids[page],
+        )
+        for page, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def _joined(spans: Sequence[PageSpan]) -> list[PageSpan]:
+    """Neighbouring pages of one row group as one span."""
+    joined: list[PageSpan] = []
+    for span in sorted(spans, key=lambda span: (span.group, span.first_row)):
+        last = joined[-1] if joined else None
+        if last is not None and last.group == span.group and last.first_row + last.rows == span.first_row:
+            joined[-1] = PageSpan(last.group, last.first_row, last.rows + span.rows, last.min_us, span.max_us, b"", b"")
+        else:
+            joined.append(span)
+    return joined
+
+
+def _copied(descriptor: int, column: _Column, span: PageSpan, body: bytearray) -> Struct:
+    """Copy the pages of a column that hold the span's rows; returns the column chunk that describes them."""
+    end_row = span.first_row + span.rows
+    pages = [page for page in column.pages if span.first_row <= page[2] < end_row]
+    dictionary_at: int | None = None
+    start = len(body)
+    if column.dictionary_at is not None:
+        dictionary_at = start
+        body += os.pread(descriptor, column.pages[0][0] - column.dictionary_at, column.dictionary_at)
+    data_at = len(body)
+    first, last = pages[0], pages[-1]
+    data = os.pread(descriptor, last[0] + last[1] - first[0], first[0])
+    body += data
+    values = _values(data, [(offset - first[0]) for offset, _, _ in pages]) if column.is_nested else span.rows
+    return _chunk(column, dictionary_at, data_at, len(body) - start, values)
+
+
+def _left_out(column: _Column) -> Struct:
+    """A column chunk that nobody reads."""
+    return _chunk(column, None, 4, 0, 0)
+
+
+def _chunk(column: _Column, dictionary_at: int | None, data_at: int, size: int, values: int) -> Struct:
+    kept = {number: column.meta[number] for number in (1, 2, 3, 4)}
+    meta: Struct = {
+        **kept,
+        5: (thrift.I64, values),
+        6: (thrift.I64, max(size, 1)),
+        7: (thrift.I64, size),
+        9: (thrift.I64, data_at),
+    }
+    if dictionary_at is not None:
+        meta[11] = (thrift.I64, dictionary_at)
+    return {2: (thrift.I64, 0), 3: (thrift.STRUCT, meta)}
+
+
+def _values(data: bytes, offsets: Sequence[int]) -> int:
+    """How many values (not rows) the pages of a list column hold."""
+    return sum(Reader(data, offset).struct()[5][1][1][1] for offset in offsets)
