@@ -19,7 +19,7 @@ Status = Literal["met", "differs", "later"]
 ROWS: Final = ROOT / "docs" / "reference" / "compatibility"
 CONTRACTS: Final = ("streamflow", "hardware", "loom", "streamweave")
 MARKED: Final = (ROOT / "tests", ROOT / "src" / "weft" / "testing")
-_KEYS: Final[dict[Status, set[str]]] = {"met": {"note"}, "differs": {"why"}, "later": {"room", "now"}}
+_KEYS: Final[dict[Status, set[str]]] = {"met": {"note", "proof"}, "differs": {"why"}, "later": {"room", "now"}}
 _NEEDED: Final[dict[Status, str | None]] = {"met": None, "differs": "why", "later": "room"}
 _SHOWN: Final = 3
 
@@ -36,6 +36,7 @@ class Row:
     what: str
     status: Status
     note: str
+    proof: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _row(name: str, entry: dict[str, str]) -> Row:
         raise WrongRow(f"{name} has keys that do not belong to '{status}': {sorted(unknown)}")
     if (needed := _NEEDED[status]) and not entry.get(needed):
         raise WrongRow(f"{name} is '{status}' and does not say '{needed}'")
-    return Row(name=name, what=entry[status], status=status, note=_note(entry))
+    return Row(name=name, what=entry[status], status=status, note=_note(entry), proof=tuple(entry.get("proof", "").split()))
 
 
 def _note(entry: dict[str, str]) -> str:
@@ -106,6 +107,16 @@ def _note(entry: dict[str, str]) -> str:
         entry.get("note", ""),
     ]
     return "; ".join(part for part in parts if part)
+
+
+def read_proofs() -> Marks:
+    """The marks, and the tests that a row names itself because they prove more than it asks."""
+    proofs = read_marks()
+    for contract in read_contracts():
+        for row in contract.rows:
+            for test in row.proof:
+                proofs.add(row.name, test)
+    return proofs
 
 
 def read_marks() -> Marks:
@@ -143,7 +154,7 @@ def _rows_of(node: ast.AST) -> Iterator[str]:
 
 def render() -> str:
     """The page as Markdown."""
-    marks = read_marks()
+    proofs = read_proofs()
     contracts = read_contracts()
     lines = [
         *header(
@@ -166,7 +177,7 @@ def render() -> str:
                 "| row | what it asks | stands | proof, reason or room |",
                 "|---|---|---|---|",
             ]
-            lines += [_line(row, marks.tests.get(row.name, [])) for row in section.rows]
+            lines += [_line(row, proofs.tests.get(row.name, [])) for row in section.rows]
     return "\n".join(lines) + "\n"
 
 

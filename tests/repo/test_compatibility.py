@@ -27,10 +27,22 @@ def test_every_numbered_row_is_listed_once(rows: dict[str, compatibility.Row]) -
 
 
 def test_what_is_said_to_be_met_has_a_test_that_proves_it(rows: dict[str, compatibility.Row]) -> None:
-    proofs = compatibility.read_marks().tests
+    proofs = compatibility.read_proofs().tests
     unproven = [name for name, row in rows.items() if row.status == "met" and name not in proofs]
 
     assert unproven == [], "these rows are called met, but no test carries their mark"
+
+
+def test_every_test_that_a_row_names_exists(rows: dict[str, compatibility.Row]) -> None:
+    missing: list[str] = []
+    for row in rows.values():
+        for proof in row.proof:
+            place, _, name = proof.partition("::")
+            path = ROOT / place
+            if not path.exists() or (name and f"def {name.split('::')[-1]}(" not in path.read_text(encoding="utf-8")):
+                missing.append(f"{row.name}: {proof}")
+
+    assert missing == []
 
 
 def test_no_mark_names_an_unknown_row(rows: dict[str, compatibility.Row]) -> None:
