@@ -132,6 +132,15 @@ class Deployment:
             self.processes |= dict.fromkeys(roles, process)
         return self
 
+    def spawn(self, role: str) -> Process:
+        """One more process that plays a role; nobody waits for it to be up."""
+        return Process(self.folder, "--service", role, environment=self.environment)
+
+    def start_role(self, role: str) -> None:
+        """Start a role again that died."""
+        self.processes[role] = self.spawn(role)
+        self.processes[role].url()
+
     def url(self, role: str) -> str:
         return self.processes[role].url()
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from weft.api.uvicorn_protocol import UVICORN_OPTIONS, AnsweringProtocol, FramingProtocol
+from weft.api.uvicorn_protocol import Connection, FramingProtocol
 from weft.app.settings import Settings
 from weft.core.errors import Conflict, Invalid, WeftError
 from weft.core.worker import Worker
@@ -117,13 +117,17 @@ async def serving(app: Asgi, listener: socket.socket, settings: Settings) -> Asy
     server = _Server(
         uvicorn.Config(
             app,
-            http=AnsweringProtocol,
+            http=Connection,
             ws=FramingProtocol,
             ws_max_size=settings.api.websocket_max_frame_bytes + FRAME_MARGIN_BYTES,
             lifespan="off",
             backlog=BACKLOG,
             timeout_graceful_shutdown=math.ceil(settings.app.drain_timeout_s),
-            **UVICORN_OPTIONS,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # the edge knows which proxies to trust; uvicorn would trust every local client
+            ws_per_message_deflate=False,
         )
     )
     host, port = listener.getsockname()[:2]

@@ -45,9 +45,9 @@ def show(configuration: Configuration, *, changed: bool = False) -> list[dict[st
 
 
 def example() -> str:
-    """A commented config.yaml that holds every field with its default, each line commented out."""
+    """A config.yaml that holds every field with its default, each commented out."""
     lines = [
-        "# Weft's configuration. Every line shows a default; to change one, remove its '#' and its section's.",
+        "# Weft's configuration. Every line shows a default; to change one, remove its '#'.",
         "# The environment (WEFT_<SECTION>__<FIELD>) wins over this file, flags of the command line win over both.",
     ]
     above: Path = ()
@@ -55,8 +55,8 @@ def example() -> str:
         lines.extend(_section_lines(path[:-1], above))
         above = path[:-1]
         indent = "  " * len(path[:-1])
-        lines.append(f"#{indent}# {description_of(path)}")
-        lines.append(f"#{indent}{path[-1]}: {_yaml(_default(path))}")
+        lines.append(f"{indent}# {description_of(path)}")
+        lines.append(f"{indent}#{path[-1]}: {_yaml(_default(path))}")
     return "\n".join(lines) + "\n"
 
 
@@ -75,7 +75,7 @@ def _section_lines(section: Path, above: Path) -> Iterator[str]:
         if section[: depth + 1] != above[: depth + 1]:
             if depth == 0:
                 yield ""
-            yield f"#{'  ' * depth}{section[depth]}:"
+            yield f"{'  ' * depth}{section[depth]}:"
 
 
 def _default(path: Path) -> object:
@@ -83,7 +83,7 @@ def _default(path: Path) -> object:
 
 
 def _visible(value: object, path: Path) -> Any:
-    if isinstance(value, SecretStr) or (is_secret(path) and value is not None):
+    if isinstance(value, SecretStr) or (is_secret(path) and value):
         return MASK
     if isinstance(value, list | tuple | set | frozenset):
         return [_visible(part, path) for part in cast("Collection[object]", value)]

@@ -15,6 +15,7 @@ from weft.app.plan import Plan, make_plan
 from weft.app.process import Stop, WorkerFailed, bind, running, serving
 from weft.app.resources import Resources
 from weft.app.run_file import RunFile, announced
+from weft.app.settings import Settings
 from weft.app.welcome import Welcome
 from weft.auth.bootstrap import FirstAdministrator, make_first_administrator
 from weft.core.clock import Clock, SystemClock
@@ -29,10 +30,17 @@ def run(configuration: Configuration, *, welcome: Callable[[Welcome], None]) -> 
     """
     settings = configuration.settings
     plan = make_plan(settings)
-    logged = settings.api.model_copy(update={"log_level": "DEBUG"}) if settings.app.debug else settings.api
-    configure_logging(logged, service=plan.needs.service)
+    _configure_logging(settings, plan)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(_run(configuration, plan, SystemClock(), welcome))
+
+
+def _configure_logging(settings: Settings, plan: Plan) -> None:
+    chosen = settings.api.model_copy(update={"log_level": "DEBUG"}) if settings.app.debug else settings.api
+    configure_logging(chosen, service=plan.needs.service)
+    if not settings.app.debug:
+        for talkative in ("alembic", "uvicorn.error"):  # they tell at INFO that they do what they always do
+            logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

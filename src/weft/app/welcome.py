@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,4 +61,4 @@ class Welcome:
 
 
 def _called(program: str) -> str:
-    return "python -m weft" if program.endswith("__main__.py") else shlex.quote(program)
+    return f"{shlex.quote(sys.executable)} -m weft" if program.endswith("__main__.py") else shlex.quote(program)

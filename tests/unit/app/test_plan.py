@@ -1,0 +1,85 @@
+"""A plan that cannot work is refused before anything is opened."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weft.app import plan as planning
+from weft.app.plan import Plan, is_loopback, make_plan
+from weft.app.settings import Settings
+from weft.core.errors import Invalid
+
+
+def plan(**app: Any) -> Plan:
+    return make_plan(Settings.model_validate({"app": {"data_dir": "/nowhere", **app}}))
+
+
+@pytest.mark.contract("SF-1", "SF-D1", "SF-195", "SF-198", "SF-199")
+@pytest.mark.parametrize(
+    ("services", "names", "service", "port"),
+    [
+        (["all"], {"ingestion", "storage", "dashboard"}, "weft", 8000),
+        (["ingestion", "storage", "dashboard"], {"ingestion", "storage", "dashboard"}, "weft", 8000),
+        (["ingestion,storage"], {"ingestion", "storage"}, "weft", 8000),
+        (["ingestion"], {"ingestion"}, "ingestion", 8001),
+        (["dashboard"], {"dashboard"}, "dashboard", 8004),
+        (["storage", "storage"], {"storage"}, "storage", 8005),
+    ],
+)
+def test_roles_and_ports_follow_what_was_asked(services: list[str], names: set[str], service: str, port: int) -> None:
+    made = plan(services=services)
+
+    assert (set(made.role_names), made.needs.service, made.port) == (names, service, port)
+
+
+def test_a_given_port_wins() -> None:
+    assert plan(services=["ingestion"], port=1234).port == 1234
+    assert plan(services=["ingestion"], ingestion_port=4321).port == 4321
+
+
+def test_only_the_storage_role_owns_the_store_and_the_dashboard_appends_nothing() -> None:
+    rights = {name: plan(services=[name]).needs for name in ("ingestion", "storage", "dashboard")}
+
+    assert {name: needs.owns_store for name, needs in rights.items()} == {
+        "ingestion": False,
+        "storage": True,
+        "dashboard": False,
+    }
+    assert {name: needs.appends for name, needs in rights.items()} == {"ingestion": True, "storage": True, "dashboard": False}
+
+
+@pytest.mark.parametrize("name", ["analytics", "alerting"])
+def test_a_role_of_a_later_version_is_refused_as_such(name: str) -> None:
+    with pytest.raises(Invalid, match=f"'{name}' comes with a later version"):
+        plan(services=[name])
+
+
+def test_an_unknown_role_is_refused_with_those_there_are() -> None:
+    with pytest.raises(Invalid, match="no role 'storrage'; there are all, storage, dashboard, ingestion"):
+        plan(services=["storrage"])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_development_stays_on_this_machine(host: str) -> None:
+    with pytest.raises(Invalid, match="ENVIRONMENT=production"):
+        plan(host=host)
+    assert plan(host=host, environment="production").host == host
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.9.9.9", True), ("10.0.0.1", False)]
+)
+def test_what_counts_as_this_machine(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_a_log_that_lives_in_one_process_cannot_be_shared_by_roles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Lonely:
+        reach = "process"
+
+    monkeypatch.setattr(planning, "load_adapter", lambda port, url: Lonely)
+
+    assert plan(services=["all"]).port == 8000
+    with pytest.raises(Invalid, match="cannot run apart"):
+        plan(services=["ingestion"], log_url="lonely://")
