@@ -3,10 +3,6 @@
 The short form sends a few requests to every route; `--soak` sends many. Streams without an end are left to their own tests.
 """
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +14,8 @@ from hypothesis import HealthCheck
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
+from tests.system.deployment import Process
+
 REQUESTS_A_ROUTE = 25
 REQUESTS_A_ROUTE_SOAK = 1_000
 SLOWEST_ANSWER_S = 20.0
@@ -27,35 +25,26 @@ ENDINGS = r"/(logout|revoke)"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The address of a running Weft without rate limits, and a key that may do everything."""
-    folder = tmp_path_factory.mktemp("fuzz")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    environment = {**os.environ, "WEFT_API__RATE_LIMIT_ENABLED": "false", "WEFT_API__ACCESS_LOG": "off"}
-    command = [sys.executable, "-m", "weft", "start", "--port", str(port), "--data-dir", str(folder / "data")]
-    with (folder / "weft.log").open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=output, text=True)
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith("Ctrl-C"):
-                    break
-            assert process.poll() is None, (folder / "weft.log").read_text()
-            yield f"http://127.0.0.1:{port}", (folder / "data" / "secrets" / "local.key").read_text().strip()
-        finally:
-            process.terminate()
-            code = process.wait(timeout=30)
-            if process.stdout is not None:
-                process.stdout.close()
-            assert code == 0, "SIGTERM must drain and end with 0"
-    assert "Traceback" not in (folder / "weft.log").read_text(), "something raised that nobody expected"
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    process = Process(tmp_path_factory.mktemp("fuzz"), environment={"LOG_FORMAT": "human"})
+    try:
+        process.url()
+        yield process
+        assert process.stop() == 0, "SIGTERM must drain and end with 0"
+        assert "Traceback" not in process.text, "something raised that nobody expected"
+    finally:
+        process.kill()
 
 
 @pytest.fixture(scope="module")
-def document(server: tuple[str, str]) -> schemathesis.BaseSchema:
-    return schemathesis.openapi.from_url(f"{server[0]}/openapi.json").exclude(path_regex=ENDINGS)
+def key(process: Process) -> str:
+    """A key that may do everything."""
+    return (process.data_dir / "secrets" / "local.key").read_text(encoding="utf-8").strip()
+
+
+@pytest.fixture(scope="module")
+def document(process: Process) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_url(f"{process.url()}/openapi.json").exclude(path_regex=ENDINGS)
 
 
 ERROR_BODY = {"error", "message", "details", "timestamp", "correlation_id"}
@@ -76,11 +65,11 @@ def _streams(operation: Any) -> bool:
 @pytest.mark.timeout(600)
 @pytest.mark.contract("HC-S30", "LM-strict-json", "SF-238", "SF-239", "SF-240", "SF-241", "SF-242", "SF-D36")
 def test_whatever_a_caller_sends_is_answered_as_documented(
-    server: tuple[str, str], document: schemathesis.BaseSchema, pytestconfig: pytest.Config
+    key: str, document: schemathesis.BaseSchema, pytestconfig: pytest.Config
 ) -> None:
     number = REQUESTS_A_ROUTE_SOAK if pytestconfig.getoption("--soak", False) else REQUESTS_A_ROUTE
     checks = [_says_what_is_wrong, status_code_conformance, content_type_conformance]
-    headers = {"X-API-Key": server[1]}
+    headers = {"X-API-Key": key}
     wrong: list[str] = []
     began = time.monotonic()
     sent = 0
