@@ -129,4 +129,4 @@ def _answer(opened: Opened, response: Response, parts: AuthParts) -> TokenAnswer
 
 
 def _seconds_left(opened: Opened, parts: AuthParts) -> int:
-    return max(0, (opened.expires_at_us - parts.clock.now_us()) // SECOND_US)
+    return -((parts.clock.now_us() - opened.expires_at_us) // SECOND_US)

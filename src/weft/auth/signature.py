@@ -16,8 +16,8 @@ from weft.auth.proof import Proof
 from weft.core.errors import NotAllowed, Unauthenticated
 from weft.core.principal import Principal, Scope
 
-_bearer: Final = OAuth2PasswordBearer(tokenUrl="/auth/jwt/login", auto_error=False)
-_key: Final = APIKeyHeader(name="X-API-Key", auto_error=False)
+_bearer: Final = OAuth2PasswordBearer(tokenUrl="/auth/jwt/login", scheme_name="password", auto_error=False)
+_key: Final = APIKeyHeader(name="X-API-Key", scheme_name="api_key", auto_error=False)
 
 
 def auth_parts(request: Request) -> AuthParts:

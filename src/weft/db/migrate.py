@@ -4,6 +4,8 @@ The lock is the database's own. On SQLite the move is one immediate transaction,
 nothing left to do; on PostgreSQL it is a transaction under an advisory lock.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -41,9 +43,9 @@ async def migrate(database: Database, target: str = "head", *, scripts: Path = S
 
     Raises Conflict where the database is newer than this program, Unavailable where it does not answer.
     """
-    if database.file is not None:
-        database.file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        if database.file is not None:
+            _make_file(database.file)
         async with database.engine.execution_options(weft_write=True).connect() as connection:
             return await connection.run_sync(_move, target, scripts)
     except CommandError as unknown:
@@ -55,6 +57,13 @@ async def migrate(database: Database, target: str = "head", *, scripts: Path = S
         if told is failure:
             raise
         raise told from failure
+
+
+def _make_file(file: Path) -> None:
+    """An empty database that its owner alone can read: it will hold addresses and hashes of passwords."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _move(connection: Connection, target: str, scripts: Path) -> str | None:

@@ -23,6 +23,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(weft) -> No
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert "path=/" in cookie
+    assert "max-age=43200" in cookie
     assert "domain" not in cookie
     assert answer.content == b""
 

@@ -23,10 +23,11 @@ async def test_a_json_login_answers_with_a_bearer_token_for_thirty_minutes(weft)
     header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in body["access_token"].split(".")[:2])
     assert header == {"alg": "HS256", "typ": "JWT"}
     assert claims["exp"] - claims["iat"] == 1800
+    assert body["refresh_expires_in"] == 14 * 86400
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.contract("SF-D5", "SF-D6", "HC-346")
+@pytest.mark.contract("SF-D5", "SF-D6")
 @pytest.mark.parametrize("path", ["/auth/jwt/login", "/api/v1/auth/token"])
 async def test_the_same_account_signs_in_by_form(weft, path: str) -> None:
     await weft.account()
@@ -221,3 +222,12 @@ async def test_nothing_in_the_database_file_can_be_used_to_sign_in(weft) -> None
     raw = b"".join(file.read_bytes() for file in weft.parts.database.file.parent.glob("weft.db*"))
     for text in [FORM["password"], tokens["refresh_token"], tokens["access_token"], cookie, secret]:
         assert text.encode() not in raw
+
+
+@pytest.mark.contract("HC-346")
+async def test_the_api_document_tells_tools_where_to_sign_in(weft) -> None:
+    schemes = weft.app.openapi()["components"]["securitySchemes"]
+    flow = schemes["password"]["flows"]["password"]
+    answer = await weft.client.post(flow["tokenUrl"], data={"username": "x", "password": "x"})
+    assert schemes["password"]["type"] == "oauth2"
+    assert answer.json()["detail"] == "LOGIN_BAD_CREDENTIALS"

@@ -65,6 +65,21 @@ async def test_an_empty_folder_gets_todays_schema(database: Database) -> None:
     assert await find_revision(database) == newest_revision()
 
 
+async def test_only_its_owner_can_read_the_database(database: Database) -> None:
+    await migrate(database)
+    await fill(database)
+    assert database.file is not None
+    assert {oct(file.stat().st_mode & 0o777) for file in database.file.parent.iterdir()} == {"0o600"}
+
+
+async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    database = Database(f"sqlite:///{tmp_path / 'file' / 'weft.db'}")
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await migrate(database)
+    await database.close()
+
+
 async def test_the_tables_in_the_code_are_the_tables_in_the_database(database: Database) -> None:
     await migrate(database)
     async with database.reading() as session:
