@@ -23,7 +23,7 @@ from weft.core.ids import new_ids
 from weft.core.repeat import NO_KEY, repeat_keys
 from weft.ingest.gather import Gatherer, Single
 from weft.ingest.history import IntakeHistory
-from weft.ingest.intake import Intake, Share
+from weft.ingest.intake import Checked, Intake, Share
 from weft.log.port import Appended, Log
 
 _ID_BYTES: Final = 16
@@ -91,20 +91,18 @@ class Acceptor:
         self.count_rejected(len(intake.rejections))
         return await self._to_the_end(self._accept(intake, retry))
 
-    async def accept_one(self, intake: Intake, *, retry: RetryKey | None = None) -> Stored:
+    async def accept_one(self, checked: Checked, *, retry: RetryKey | None = None) -> Stored:
         """Make one event durable, together with the others that arrive at the same moment. Raises what the log raises."""
-        share = intake.shares[0]
-        event = share.events[0]
+        event, topic = checked.event, checked.topic
         started_s = self._clock.steady_s()
-        event_id = event.id or (None if retry is None else retry.id_at(share.indices[0]))
-        time_us = None if event.time is None and event.timestamp is None else int(share.times_us[0])
+        event_id = event.id or (None if retry is None else retry.id_at(0))
         try:
-            stored = await self._gatherer.put(Single(share.topic, share.rows, event.source, event_id, time_us))
+            place = await self._gatherer.put(Single(topic, checked.text, event.source, event_id, checked.time_us))
         except WeftError:
-            self._count(share.topic, "refused", 1, None)
+            self._count(topic, "refused", 1, None)
             raise
-        self._count(share.topic, "repeat" if stored.repeat else "accepted", 1, self._clock.steady_s() - started_s)
-        return Stored(stored.event_id, share.topic, stored.partition, stored.offset, stored.durability, stored.repeat)
+        self._count(topic, "repeat" if place.repeat else "accepted", 1, self._clock.steady_s() - started_s)
+        return Stored(place.event_id, topic, place.partition, place.offset, place.durability, place.repeat)
 
     def count_rejected(self, number: int) -> None:
         """Count events that a door refused, for the metrics and the verdict."""

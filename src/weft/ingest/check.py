@@ -55,7 +55,7 @@ def check_event(row: EventRow, text: bytes, rules: Rules, now_us: int) -> int:
     if row.topic is not None:
         check_topic(row.topic, rules)
     time_us = check_time(row, rules, now_us)
-    if _NUL in text:
+    if b"\\" in text and _NUL in text:
         _check_texts(row)
     data = bytes(row.data)
     _check_object("data", data)

@@ -18,7 +18,7 @@ from weft.core.errors import Invalid, Malformed, TooLarge, WeftError
 from weft.core.event import EventRow
 from weft.ingest import cloudevents
 from weft.ingest.check import check_event, check_size, decode_event
-from weft.ingest.intake import Intake, Rejection, Share
+from weft.ingest.intake import Checked, Intake, Rejection, Share
 from weft.ingest.rules import Rules
 from weft.ingest.sweep import Columns, sweep
 
@@ -35,8 +35,9 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True):
 _ROWS: Final = msgspec.json.Decoder(list[EventRow])
 _PIECES: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
-_HEAD: Final = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"events"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
+_HEAD: Final = re.compile(rb'[ \t\r\n]*+(\{[ \t\r\n]*+"events"[ \t\r\n]*+:[ \t\r\n]*+)?(?=\[)')
 _TAIL: Final = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
+_LIST_TAIL: Final = re.compile(rb"\][ \t\r\n]*\Z")
 _TAIL_REACH: Final = 64
 _BLANK: Final = b" \t\r\n"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -52,27 +53,25 @@ class Decoder:
         self._rules = rules
         self._clock = clock
 
-    def read_one(self, body: bytes) -> Intake:
+    def read_one(self, body: bytes) -> Checked:
         """One event. Raises Malformed, Invalid or TooLarge for what is wrong with it."""
-        now_us = self._clock.now_us()
-        body = without_mark(body)
-        row, time_us = self.examine(body, now_us)
-        times_us = np.array((time_us,), dtype=np.int64)
-        share = Share(row.topic or self._rules.default_topic, body.strip(_BLANK), (row,), (0,), times_us)
-        return Intake(count=1, received_at_us=now_us, shares=(share,))
+        text = without_mark(body).strip(_BLANK)
+        row, time_us = self.examine(text, self._clock.now_us())
+        has_time = row.time is not None or row.timestamp is not None
+        return Checked(row.topic or self._rules.default_topic, text, row, time_us if has_time else None)
 
     def read_batch(self, body: bytes) -> Intake:
         """Many events: `{"events": […]}` or a bare list. Raises Malformed, Invalid or TooLarge for the body as a whole."""
         now_us = self._clock.now_us()
         body = without_mark(body)
-        text = find_list(body)
-        if text is not None:
-            intake = self._read_at_once(text, text[1:-1].strip(_BLANK), now_us)
+        place = find_list(body)
+        if place is not None:
+            text = memoryview(body)[place[0] : place[1]]
+            intake = self._read_at_once(text, body[place[0] + 1 : place[1] - 1].strip(_BLANK), now_us)
             if intake is not None:
                 return intake
-        if not body.lstrip(_BLANK).startswith(b"["):
-            text = _unwrap(body)
-        return self.read_each(self._split(text or body), now_us)
+        is_list = body.lstrip(_BLANK).startswith(b"[")
+        return self.read_each(self._split(body if is_list else _unwrap(body)), now_us)
 
     def read_lines(self, body: bytes) -> Intake:
         """Many events, one on each line (NDJSON); blank lines do not count."""
@@ -87,11 +86,11 @@ class Decoder:
             raise self._too_many(body.count(b"\n") + 1)
         return self.read_each([line for line in body.split(b"\n") if line.strip(_BLANK)], now_us)
 
-    def read_cloudevent(self, body: bytes) -> Intake:
+    def read_cloudevent(self, body: bytes) -> Checked:
         """One CloudEvent in structured mode."""
         return self.read_one(cloudevents.read_structured(without_mark(body)))
 
-    def read_cloudevent_headers(self, headers: Mapping[bytes, bytes], body: bytes) -> Intake:
+    def read_cloudevent_headers(self, headers: Mapping[bytes, bytes], body: bytes) -> Checked:
         """One CloudEvent in binary mode."""
         return self.read_one(cloudevents.read_binary(headers, body))
 
@@ -130,11 +129,11 @@ class Decoder:
             raise unreadable_body(unreadable) from unreadable
         return row, check_event(row, text, self._rules, now_us)
 
-    def _read_at_once(self, text: bytes, rows: bytes, now_us: int) -> Intake | None:
-        """The usual case, or None where events have to be looked at one by one."""
+    def _read_at_once(self, text: bytes | memoryview, rows: bytes, now_us: int) -> Intake | None:
+        """The usual case, or None where events have to be looked at one by one. `text` is `rows` in brackets."""
         try:
-            if not text.isascii():
-                text.decode()
+            if not rows.isascii():
+                rows.decode()
             events = _ROWS.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
@@ -150,7 +149,7 @@ class Decoder:
         shares = self._shares(events, text, rows, columns)
         return Intake(count=len(events), received_at_us=now_us, shares=shares)
 
-    def _shares(self, events: Sequence[EventRow], text: bytes, rows: bytes, columns: Columns) -> Sequence[Share]:
+    def _shares(self, events: Sequence[EventRow], text: bytes | memoryview, rows: bytes, columns: Columns) -> Sequence[Share]:
         if columns.topics is None:
             return (Share(self._rules.default_topic, rows, events, range(len(events)), columns.times_us),)
         if len(set(columns.topics)) == 1:
@@ -192,14 +191,13 @@ def without_mark(body: bytes) -> bytes:
     return body[3:] if body.startswith(_BYTE_ORDER_MARK) else body
 
 
-def find_list(body: bytes) -> bytes | None:
-    """The list in a body that is nothing but `{"events": […]}` or `[…]`, brackets included; None where that takes parsing."""
+def find_list(body: bytes) -> tuple[int, int] | None:
+    """Where the list is in a body that seems to be nothing but `{"events": […]}` or `[…]`, brackets included."""
     head = _HEAD.match(body)
     if head is None:
-        stripped = body.strip(_BLANK)
-        return stripped if stripped.startswith(b"[") else None
-    tail = _TAIL.search(body, max(head.end(), len(body) - _TAIL_REACH))
-    return None if tail is None else body[head.end() : tail.start() + 1]
+        return None
+    tail = (_TAIL if head.group(1) else _LIST_TAIL).search(body, max(head.end(), len(body) - _TAIL_REACH))
+    return None if tail is None else (head.end(), tail.start() + 1)
 
 
 def _unwrap(body: bytes) -> bytes:

@@ -19,7 +19,7 @@ from weft.core.event import EMPTY_OBJECT
 from weft.core.principal import Principal
 from weft.ingest.accept import Acceptor, Stored
 from weft.ingest.decode import Decoder
-from weft.ingest.intake import Intake
+from weft.ingest.intake import Checked
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +71,13 @@ class FrameDoor:
 
     async def _store(self, frame: Frame, principal: Principal) -> Stored:
         try:
-            intake = self._read(frame, principal)
+            checked = self._read(frame, principal)
         except WeftError:
             self._acceptor.count_rejected(1)
             raise
-        return await self._acceptor.accept_one(intake)
+        return await self._acceptor.accept_one(checked)
 
-    def _read(self, frame: Frame, principal: Principal) -> Intake:
+    def _read(self, frame: Frame, principal: Principal) -> Checked:
         if frame.type != "event":
             raise Invalid(f"no frame is of the type '{frame.type[:32]}'", field="type", allowed_values=list(FRAME_TYPES))
         if frame.data is EMPTY_OBJECT:

@@ -25,6 +25,15 @@ class Rejection:
         return {"index": self.index, "field": self.field, "reason": self.reason, **self.details}
 
 
+class Checked(msgspec.Struct, frozen=True, gc=False):
+    """One good event: its text as it arrived, and its time, None where it names none."""
+
+    topic: str
+    text: bytes
+    event: EventRow
+    time_us: int | None
+
+
 class Share(msgspec.Struct, frozen=True, gc=False):
     """The good events of one topic, as they arrived. `rows` holds their JSON joined by commas; `indices` are their places in
     the request."""

@@ -7,8 +7,10 @@ bounds or say that they may not be, and then the exact functions look at each pa
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +21,8 @@ _Flags = npt.NDArray[np.bool_]
 
 _TEXT_OR_NUMBER: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?[0-9][0-9.eE+-]*+', re.DOTALL)
 _BIG_EXPONENT: Final = re.compile(rb"[eE]\+?[0-9]{3,}+(?=[\s,\]}]|\Z)")
-_MAY_OVERFLOW: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{200}")
+_MAY_BE_BIG_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
+_MAY_BE_LONG_RUN: Final = re.compile(rb"[0-9]{200}")
 
 _LONG_RUN: Final = 200
 """A number overflows only with an exponent of three digits, or with more than 208 digits before an exponent of two."""
@@ -27,6 +30,7 @@ _STRIDE: Final = 32
 _HITS: Final = _LONG_RUN // _STRIDE
 """A run of `_LONG_RUN` digits covers at least this many bytes that stand `_STRIDE` apart."""
 
+_LINE_FEED: Final = np.uint8(ord("\n"))
 _ZERO: Final = np.uint8(ord("0"))
 _TEN: Final = np.uint8(10)
 _LOWER: Final = np.uint8(0x20)
@@ -40,16 +44,33 @@ def as_bytes(text: bytes) -> _Bytes:
     return np.frombuffer(text, dtype=np.uint8)
 
 
-def are_surely_finite(text: bytes) -> bool:
-    """Whether no number in valid JSON texts can be beyond a 64-bit float. False means: look closer."""
+def are_surely_finite(text: bytes, longest: int) -> bool:
+    """Whether no number in valid JSON texts can be beyond a 64-bit float. False means: look closer.
+
+    `longest` is the size of the longest piece of `text`; no number is longer than its piece.
+    """
     characters = as_bytes(text)
     digits = (characters - _ZERO) < _TEN
-    return not _has_long_run(digits) and not _has_big_exponent(characters, digits, text)
+    if longest >= _LONG_RUN and _has_long_run(digits):
+        return False
+    return not _has_big_exponent(characters, digits, text)
 
 
 def openers(text: bytes) -> int:
     """How many `[` and `{` there are, in strings too."""
     return int(np.count_nonzero((as_bytes(text) | _LOWER) == _OPENER))
+
+
+def starts_of(joined: bytes, pieces: Sequence[msgspec.Raw]) -> Int64s:
+    """Where each piece begins in all of them joined by line feeds."""
+    feeds = np.flatnonzero(as_bytes(joined) == _LINE_FEED)
+    if len(feeds) == len(pieces) - 1:  # no piece has a line feed of its own
+        starts = np.empty(len(pieces), dtype=np.int64)
+        starts[0] = 0
+        np.add(feeds, 1, out=starts[1:])
+        return starts
+    sizes = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)) + 1
+    return np.cumsum(sizes) - sizes
 
 
 def most_openers(text: bytes, starts: Int64s) -> int:
@@ -61,7 +82,8 @@ def most_openers(text: bytes, starts: Int64s) -> int:
 
 def find_overflow(text: bytes) -> str | None:
     """The first number in one valid JSON text that is beyond a 64-bit float, shortened, or None."""
-    if not _MAY_OVERFLOW.search(text):
+    may_be_long = len(text) >= _LONG_RUN and _MAY_BE_LONG_RUN.search(text)
+    if not may_be_long and not _MAY_BE_BIG_EXPONENT.search(text):
         return None
     for match in _TEXT_OR_NUMBER.finditer(text):
         token = match.group()
@@ -73,8 +95,6 @@ def find_overflow(text: bytes) -> str | None:
 
 def _has_long_run(digits: _Flags) -> bool:
     """Whether there may be `_LONG_RUN` digits in a row: every `_STRIDE`th byte is looked at."""
-    if len(digits) < _LONG_RUN:
-        return False
     samples = digits[::_STRIDE]
     ends = len(samples) - _HITS + 1
     if ends <= 0:
@@ -92,4 +112,4 @@ def _has_big_exponent(characters: _Bytes, digits: _Flags, text: bytes) -> bool:
     hits = (characters[1:-3] | _LOWER) == _EXPONENT
     hits &= digits[:-4]
     hits &= digits[3:-1]  # the second character after the `e` is a digit with and without a `+`
-    return any(_BIG_EXPONENT.match(text, int(place) + 1) for place in np.flatnonzero(hits))
+    return bool(hits.any()) and any(_BIG_EXPONENT.match(text, int(place) + 1) for place in np.flatnonzero(hits))

@@ -18,7 +18,7 @@ from weft.ingest.accept import Acceptor, RetryKey
 from weft.ingest.answers import batch_body, one_body, refusal
 from weft.ingest.decode import Decoder
 from weft.ingest.frames import FrameDoor
-from weft.ingest.intake import Intake
+from weft.ingest.intake import Checked, Intake
 from weft.ingest.operations import batch_operation, event_operation
 from weft.ingest.parts import IngestParts, ingest_parts
 
@@ -49,11 +49,11 @@ class EventDoors:
         if reader is not None:
             return await self._take_many(request, reader)
         try:
-            intake = self._read_one(request, media)
+            checked = self._read_one(request, media)
         except Refused:
             self._acceptor.count_rejected(1)
             raise
-        stored = await self._acceptor.accept_one(intake, retry=_retry_key(request))
+        stored = await self._acceptor.accept_one(checked, retry=_retry_key(request))
         return HotResponse(201, one_body(stored, self._clock.now_us()))
 
     async def take_batch(self, request: HotRequest) -> HotResponse:
@@ -66,7 +66,7 @@ class EventDoors:
             raise _unknown_media(media, (JSON, LINES[0], cloudevents.BATCH))
         return await self._take_many(request, reader)
 
-    def _read_one(self, request: HotRequest, media: str) -> Intake:
+    def _read_one(self, request: HotRequest, media: str) -> Checked:
         if media == cloudevents.STRUCTURED:
             return self._decoder.read_cloudevent(request.body)
         if b"ce-specversion" in request.headers:

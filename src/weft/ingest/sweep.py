@@ -7,7 +7,7 @@ is what checking costs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -64,14 +64,15 @@ def _topics(rows: Sequence[EventRow], rules: Rules) -> Sequence[str] | None:
 def _are_payloads_bounded(rows: Sequence[EventRow], text: bytes, rules: Rules) -> bool:
     """Whether every `data` and `metadata` is an object of finite numbers, not nested too deep."""
     payloads = [row.data for row in rows]
-    payloads += [row.metadata for row in rows if row.metadata is not EMPTY_OBJECT]
+    metadata = [row.metadata for row in rows]
+    if metadata.count(EMPTY_OBJECT) != len(rows):
+        payloads += metadata
     joined = b"\n".join(payloads)
-    sizes = np.fromiter(map(len, payloads), dtype=np.int64, count=len(payloads))
-    starts = np.cumsum(sizes + 1)
-    starts -= sizes + 1
-    if (json_bounds.as_bytes(joined)[starts] != _OPEN_BRACE).any() or not json_bounds.are_surely_finite(joined):
+    starts = json_bounds.starts_of(joined, payloads)
+    longest = max(int((starts[1:] - starts[:-1]).max(initial=0)), len(joined) - int(starts[-1]))
+    if (json_bounds.as_bytes(joined)[starts] != _OPEN_BRACE).any() or not json_bounds.are_surely_finite(joined, longest):
         return False
-    if sizes.max() > 2 * rules.nesting and json_bounds.most_openers(joined, starts) > rules.nesting:
+    if longest > 2 * rules.nesting and json_bounds.most_openers(joined, starts) > rules.nesting:
         return False
     # A key given twice hides its first value from the decoder, not from who reads the log. Beyond the payloads there is one
     # bracket for each event and one for its tags; no more than the bound may be left over.
@@ -81,21 +82,21 @@ def _are_payloads_bounded(rows: Sequence[EventRow], text: bytes, rules: Rules) -
 
 def _times_us(rows: Sequence[EventRow], rules: Rules, now_us: int) -> Int64s | None:
     """Each event's time, or None where one is wrong or may be."""
-    texts = [row.timestamp for row in rows]
-    if None in texts:
-        other = [row.time for row in rows]
-        if any(given is not None and time is not None for given, time in zip(texts, other, strict=True)):
+    texts, others = [row.timestamp for row in rows], [row.time for row in rows]
+    if texts[0] is None:
+        texts, others = others, texts
+    if others.count(None) != len(rows):
+        if any(one is not None and other is not None for one, other in zip(texts, others, strict=True)):
             return None
-        texts = [given or time for given, time in zip(texts, other, strict=True)]
-    elif any(row.time is not None for row in rows):
-        return None
+        texts = [one or other for one, other in zip(texts, others, strict=True)]
     return _parse(texts, rules, now_us)
 
 
 def _parse(texts: Sequence[str | None], rules: Rules, now_us: int) -> Int64s | None:
-    given = [text for text in texts if text is not None]
-    if not given:
-        return np.full(len(texts), now_us, dtype=np.int64)
+    absent = texts.count(None)
+    if absent == len(texts):
+        return np.full(absent, now_us, dtype=np.int64)
+    given = [text for text in texts if text is not None] if absent else cast("Sequence[str]", texts)
     try:
         parsed = parse_column(given)
         if parsed is None:
@@ -104,7 +105,7 @@ def _parse(texts: Sequence[str | None], rules: Rules, now_us: int) -> Int64s | N
         return None
     if parsed.max() > now_us + rules.max_ahead_us:
         return None
-    if len(given) == len(texts):
+    if not absent:
         return parsed
     times_us = np.full(len(texts), now_us, dtype=np.int64)
     times_us[[index for index, text in enumerate(texts) if text is not None]] = parsed

@@ -1,7 +1,8 @@
 """A column of time texts, parsed in a few array operations.
 
-Clients write their times alike: all of one length, with one layout. Such a column is turned into digits, checked and
-added up at once. Anything else is None here and is parsed text by text; both ways give the same microseconds.
+Clients write their times alike: of one length, with one layout, mostly on one day. Each character is then compared with the
+least it may be and the most, all of them in one subtraction, and what is left are the digits, to be added up by their worth.
+A column that is not like that is None here and is parsed text by text; both ways give the same microseconds.
 """
 
 from collections.abc import Sequence
@@ -20,51 +21,60 @@ from weft.core.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 FEWEST: Final = 12
 """Below this many texts the array operations cost more than they save."""
 
-_Grid = npt.NDArray[np.uint8]
-
-_DAY_LENGTH: Final = len("2026-01-31T")
-_CLOCK_END: Final = len("2026-01-31T12:00:00")
-_SHORTEST: Final = _CLOCK_END + 1
+_DAY: Final = "dddd-dd-dd"
+_CLOCK: Final = "Tdd:dd:dd"
+_DAY_END: Final = len(_DAY)
+_CLOCK_END: Final = _DAY_END + len(_CLOCK)
 _LONGEST: Final = _CLOCK_END + len(".123456789+01:00")
 _MICROSECOND_DIGITS: Final = 6
+_MOST_DIGITS: Final = 9
+_WORTH_US: Final = {
+    11: 10 * HOUR_US,
+    12: HOUR_US,
+    14: 10 * MINUTE_US,
+    15: MINUTE_US,
+    17: 10 * SECOND_US,
+    18: SECOND_US,
+    **{_CLOCK_END + 1 + place: 10 ** (_MICROSECOND_DIGITS - 1 - place) for place in range(_MICROSECOND_DIGITS)},
+}
+"""What a digit is worth at each place; digits beyond the microsecond are worth nothing, as everywhere in Weft."""
+_MOST: Final = {11: "2", 14: "5", 17: "5"}
+"""The largest digit where it is not 9; an hour past 23 shows in the sum."""
 _DAYS_IN: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _FEBRUARY: Final = 2
-_DIGIT: Final = 9
-_LAST_HOUR: Final = 23
-_LAST_TENS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the digits of one kind of text stand, what each is worth in microseconds, and what stands between them."""
+    """Texts of one kind, each followed by a line feed: the least each character may be, and by how much it may be more."""
 
-    clock_digits: npt.NDArray[np.intp]
+    least: bytes
+    spread: bytes
     worth_us: npt.NDArray[np.float64]
-    separators: npt.NDArray[np.intp]
-    separator_bytes: _Grid
-    offset_us: int
+    start_us: int
+    """What the sum of the digits is counted from."""
 
 
 def parse_column(texts: Sequence[str]) -> Int64s | None:
     """Microseconds of every text, or None where the column is not uniform or not certainly right."""
-    count = len(texts)
-    length = len(texts[0])
-    if count < FEWEST or not _SHORTEST <= length <= _LONGEST:
+    first = texts[0]
+    if len(texts) < FEWEST or not _CLOCK_END < len(first) <= _LONGEST:
         return None
-    joined = "".join(texts)
-    if not joined.isascii() or len(joined) != count * length:
+    zone = "Z" if first[-1] == "Z" else first[-6:]
+    joined = "\n".join(texts) + "\n"
+    if len(joined) != len(texts) * (len(first) + 1) or not joined.isascii():
         return None
-    layout = _layout(texts[0])
-    if layout is None:
+    joined_bytes = joined.encode("ascii")
+    layout = _layout(first[:_DAY_END], len(first), zone)
+    digits = None if layout is None else _digits(joined_bytes, layout, len(texts))
+    if layout is not None and digits is not None:
+        return _clock_us(digits, layout)
+    layout = _layout(None, len(first), zone)
+    digits = None if layout is None else _digits(joined_bytes, layout, len(texts))
+    if layout is None or digits is None:
         return None
-    if len(set(map(len, texts))) != 1:
-        return None
-    grid = np.ascontiguousarray(np.frombuffer(joined.encode("ascii"), dtype=np.uint8).reshape(count, length).T)
-    clock = _clock_us(grid, layout)
-    if clock is None:
-        return None
-    day = _day_us(texts[0][: _DAY_LENGTH - 1]) if _is_one_day(grid) else _days_us(grid)
-    return None if day is None else clock + (day - layout.offset_us)
+    clock, days = _clock_us(digits, layout), _days_us(digits)
+    return None if clock is None or days is None else clock + days
 
 
 def parse_each(texts: Sequence[str]) -> Int64s:
@@ -72,77 +82,67 @@ def parse_each(texts: Sequence[str]) -> Int64s:
     return np.fromiter(map(times.parse, texts), dtype=np.int64, count=len(texts))
 
 
-@lru_cache(maxsize=64)
-def _layout_of(length: int, zone: str) -> _Layout | None:
-    """The layout of texts of this length that end in this zone."""
-    fraction = length - _CLOCK_END - len(zone) - 1
-    if fraction == 0 or fraction > _MICROSECOND_DIGITS + 3:
-        return None  # a point without digits
-    fraction = max(fraction, 0)
-    clock = [11, 12, 14, 15, 17, 18]
-    worth: list[float] = [10 * HOUR_US, HOUR_US, 10 * MINUTE_US, MINUTE_US, 10 * SECOND_US, SECOND_US]
-    for place in range(fraction):  # digits beyond the microsecond are dropped, as everywhere in Weft
-        clock.append(_CLOCK_END + 1 + place)
-        worth.append(10.0 ** (_MICROSECOND_DIGITS - 1 - place) if place < _MICROSECOND_DIGITS else 0.0)
-    between = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":"}
-    if fraction:
-        between[_CLOCK_END] = "."
-    for place, character in enumerate(zone):
-        between[length - len(zone) + place] = character
-    try:
-        offset_us = -times.parse(f"1970-01-01T00:00:00{zone}")
-    except Invalid:
+@lru_cache(maxsize=256)
+def _layout(day: str | None, length: int, zone: str) -> _Layout | None:
+    """The layout of texts of this length and zone, all of one day or (None) each of any."""
+    shape = _shape(length, zone)
+    if shape is None:
         return None
+    try:
+        start_us = times.parse(f"{day or '1970-01-01'}T00:00:00{zone}")
+    except (Invalid, OverflowError):
+        return None
+    if day is not None:
+        shape = day + shape[_DAY_END:]
+    least = shape.replace("d", "0").encode("ascii")
+    most = "".join(_MOST.get(place, "9") if kind == "d" else kind for place, kind in enumerate(shape)).encode("ascii")
+    worth = [float(_WORTH_US.get(place, 0)) for place in range(len(shape))]
     return _Layout(
-        clock_digits=np.array(clock, dtype=np.intp),
+        least=least,
+        spread=bytes(high - low for high, low in zip(most, least, strict=True)),
         worth_us=np.array(worth, dtype=np.float64),
-        separators=np.array(list(between), dtype=np.intp),
-        separator_bytes=np.frombuffer("".join(between.values()).encode(), dtype=np.uint8)[:, np.newaxis],
-        offset_us=offset_us,
+        start_us=start_us,
     )
 
 
-def _layout(text: str) -> _Layout | None:
-    """The layout of the first text; the others have to share it, zone included."""
-    zone = "Z" if text[-1] == "Z" else text[-6:]
+def _shape(length: int, zone: str) -> str | None:
+    """What stands where, `d` for a digit; None where no time looks like that."""
     if zone != "Z" and (zone[0] not in "+-" or zone[3] != ":" or not (zone[1:3] + zone[4:]).isdecimal()):
         return None
-    return _layout_of(len(text), zone)
+    rest = length - _CLOCK_END - len(zone)
+    if rest < 0 or rest == 1 or rest > _MOST_DIGITS + 1:
+        return None  # a point needs digits, and not too many
+    fraction = "." + "d" * (rest - 1) if rest else ""
+    return f"{_DAY}{_CLOCK}{fraction}{zone}\n"
 
 
-def _clock_us(grid: _Grid, layout: _Layout) -> Int64s | None:
-    """Microseconds since midnight of every text, or None where one has a wrong character or an hour past 23."""
-    if (grid[layout.separators] != layout.separator_bytes).any():
+def _digits(joined: bytes, layout: _Layout, count: int) -> npt.NDArray[np.uint8] | None:
+    """What each character is above its least, or None where one is too low or too high.
+
+    A line feed is the least and the most where one belongs and nowhere else, so texts that differ in length do not pass.
+    """
+    above = np.frombuffer(joined, dtype=np.uint8) - np.frombuffer(layout.least * count, dtype=np.uint8)
+    if (above > np.frombuffer(layout.spread * count, dtype=np.uint8)).any():
         return None
-    digits = grid[layout.clock_digits] - np.uint8(ord("0"))
-    if digits.max() > _DIGIT or (digits[2:5:2] > _LAST_TENS).any():
+    return above.reshape(count, len(layout.least))
+
+
+def _clock_us(digits: npt.NDArray[np.uint8], layout: _Layout) -> Int64s | None:
+    """Microseconds from the layout's start, or None where an hour is past 23."""
+    end = min(_CLOCK_END + 1 + _MICROSECOND_DIGITS, digits.shape[1])
+    clock = (digits[:, _DAY_END:end].astype(np.float64) @ layout.worth_us[_DAY_END:end]).astype(np.int64)
+    if clock.max() >= DAY_US:
         return None
-    if (digits[0] * np.uint8(10) + digits[1] > _LAST_HOUR).any():
-        return None
-    return (layout.worth_us @ digits).astype(np.int64)
+    clock += layout.start_us
+    return clock
 
 
-def _is_one_day(grid: _Grid) -> bool:
-    return bool((grid[:_DAY_LENGTH] == grid[:_DAY_LENGTH, :1]).all())
-
-
-@lru_cache(maxsize=256)
-def _day_us(text: str) -> int | None:
-    try:
-        return times.parse(f"{text}T00:00:00Z")
-    except Invalid:
-        return None
-
-
-def _days_us(grid: _Grid) -> Int64s | None:
+def _days_us(digits: npt.NDArray[np.uint8]) -> Int64s | None:
     """Midnight of each text's own day, or None where one is not in the calendar."""
-    digits = grid[[0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(ord("0"))
-    if digits.max() > _DIGIT:
-        return None
-    wide = digits.astype(np.int64)
-    year = ((wide[0] * 10 + wide[1]) * 10 + wide[2]) * 10 + wide[3]
-    month = wide[4] * 10 + wide[5]
-    day = wide[6] * 10 + wide[7]
+    wide = digits[:, :_DAY_END].astype(np.int64)
+    year = wide[:, 0] * 1000 + wide[:, 1] * 100 + wide[:, 2] * 10 + wide[:, 3]
+    month = wide[:, 5] * 10 + wide[:, 6]
+    day = wide[:, 8] * 10 + wide[:, 9]
     if year.min() < 1 or month.min() < 1 or month.max() > len(_DAYS_IN) - 1 or day.min() < 1:
         return None
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))

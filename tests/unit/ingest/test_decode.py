@@ -113,7 +113,7 @@ def test_a_bad_event_is_refused_with_field_and_reason(
 @pytest.mark.contract("SF-D15")
 def test_an_event_time_may_lie_five_minutes_ahead_and_no_more(decoder: Decoder, clock: ManualClock) -> None:
     clock.jump(-clock.now_us() / 1e6 + 1_770_000_000)  # 2026-02-02T02:40:00Z
-    assert decoder.read_one(body_of(EVENT, time="2026-02-02T02:45:00Z")).count == 1
+    assert decoder.read_one(body_of(EVENT, time="2026-02-02T02:45:00Z")).time_us == clock.now_us() + 300_000_000
     with pytest.raises(Invalid, match="301 s ahead") as refused:
         decoder.read_one(body_of(EVENT, time="2026-02-02T02:45:01Z"))
     assert refused.value.details == {"field": "time", "limit": 300, "unit": "s"}
@@ -180,16 +180,16 @@ def test_one_event_over_several_lines_is_not_ndjson(decoder: Decoder) -> None:
 
 def test_a_byte_order_mark_is_passed_over(decoder: Decoder) -> None:
     mark = b"\xef\xbb\xbf"
-    assert decoder.read_one(mark + body_of(EVENT)).shares[0].rows == body_of(EVENT)
+    assert decoder.read_one(mark + body_of(EVENT)).text == body_of(EVENT)
     assert decoder.read_batch(mark + json.dumps([EVENT]).encode()).count == 1
     assert decoder.read_lines(mark + body_of(EVENT)).count == 1
 
 
 def test_of_a_key_given_twice_the_last_value_counts(decoder: Decoder) -> None:
     body = b'{"type":"no.such","type":"custom","source":"s","data":{"a":1},"data":{"a":2}}'
-    (share,) = decoder.read_one(body).shares
-    assert share.events[0].type == "custom"
-    assert bytes(share.events[0].data) == b'{"a":2}'
+    event = decoder.read_one(body).event
+    assert event.type == "custom"
+    assert bytes(event.data) == b'{"a":2}'
     with pytest.raises(Malformed):  # a list given twice would hide the first one
         decoder.read_batch(b'{"events":[%b],"events":[%b]' % (body, body))
     assert decoder.read_batch(b'{"events":[1],"events":[%b]}' % body).count == 1
@@ -208,7 +208,7 @@ def test_nesting_ends_at_the_limit(decoder: Decoder) -> None:
     def nested(levels: int) -> bytes:
         return b'{"type":"custom","source":"s","data":' + b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1) + b"}"
 
-    assert decoder.read_one(nested(64)).count == 1
+    assert decoder.read_one(nested(64)).text == nested(64)
     with pytest.raises(Invalid, match="nested deeper than 64 levels"):
         decoder.read_one(nested(65))
     intake = decoder.read_batch(b"[" + b",".join([nested(64)] * 20 + [nested(65)]) + b"]")
@@ -297,7 +297,7 @@ def test_other_topics_and_types_are_taken_where_the_settings_say_so(decoder_of: 
 @pytest.mark.contract("SF-150")
 def test_a_metric_has_a_name_and_a_number(decoder: Decoder) -> None:
     metric = {"type": "metric", "source": "s", "data": {"name": "t", "type": "gauge", "value": 3.5, "tags": {"room": "1"}}}
-    assert decoder.read_one(json.dumps(metric).encode()).count == 1
+    assert decoder.read_one(json.dumps(metric).encode()).event.type == "metric"
     metric["data"] = {"name": "t", "value": "high"}
     with pytest.raises(Invalid) as refused:
         decoder.read_one(json.dumps(metric).encode())
@@ -324,5 +324,5 @@ def test_a_type_of_the_configuration_brings_its_schema(decoder_of: Any, tmp_path
 @pytest.mark.contract("SF-50")
 def test_data_is_kept_to_the_byte(decoder: Decoder) -> None:
     data = b'{ "a" : 1.0, "b":1e2,"c":"\\u00fc\xc3\xbc","a":{"x":[ ]} }'
-    (share,) = decoder.read_one(b'{"type":"custom","source":"s","data":%b}' % data).shares
-    assert bytes(msgspec.json.decode(share.rows, type=dict[str, msgspec.Raw])["data"]) == data
+    checked = decoder.read_one(b'{"type":"custom","source":"s","data":%b}' % data)
+    assert bytes(msgspec.json.decode(checked.text, type=dict[str, msgspec.Raw])["data"]) == data
