@@ -103,7 +103,7 @@ class Log(AbstractAsyncContextManager["Log"], ABC):
     @abstractmethod
     async def tick(self, topic: str, time_us: int) -> None:
         """Append a tick to this process's partitions of a topic: event time has come at least this far though nothing
-        happened."""
+        happened. Nothing is appended where time is that far already or the topic has no partition here."""
 
     @abstractmethod
     async def read(self, at: TopicPartition, offset: int, *, max_bytes: int = 4 * 1024 * 1024) -> Sequence[LogBatch]:

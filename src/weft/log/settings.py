@@ -11,7 +11,7 @@ class LogSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     partitions: int = Field(
-        default=1, ge=1, le=256, description="How many processes may append to one log folder, each to a partition of its own."
+        default=8, ge=1, le=256, description="How many processes may append to one log folder, each to a partition of its own."
     )
     segment_bytes: int = Field(
         default=256 * MEBIBYTE, ge=65_536, description="Size in bytes at which a segment file is sealed and the next one begun."

@@ -133,6 +133,10 @@ class Appender:
         """Tell followers in other processes. From any thread, without waiting."""
         self._requests.put(CallRequest(lambda: self.bell.ring(sound), Future()))
 
+    def roll(self) -> None:
+        """Seal the live segment if there is anything in it. Blocks."""
+        self.call(self.live.roll)
+
     def keep(self, kept: KeptRepeats, horizon_us: int) -> None:
         """Recognise the repeats of a segment that is about to go. Blocks."""
         self.call(lambda: self._unique.keep(kept, horizon_us))

@@ -7,7 +7,6 @@ from typing import Final
 import apsw
 import numpy as np
 import numpy.typing as npt
-import structlog
 import zstandard
 
 from weft.core.batch import LogBatch, split_rows
@@ -16,26 +15,25 @@ from weft.core.errors import Corrupt
 from weft.core.ids import IdRange
 from weft.core.watermark import max_time_us
 from weft.log.sqlite.frame import FLAG_TICK, Content, Frame, Header, checksum, pack, unpack
+from weft.log.sqlite.partition import upkeep_lock
+from weft.log.sqlite.reading import PartitionReader
 from weft.log.sqlite.segment import create_copy, file_name, insert_erased, insert_frame, replace_segment
 from weft.log.sqlite.segment_reader import UNREADABLE
-from weft.log.sqlite.upkeep import Upkeep
-
-logger = structlog.get_logger(__name__)
 
 Mask = npt.NDArray[np.bool_]
 _KEY_BYTES: Final = 8
 
 
-def erase(upkeep: Upkeep, erasure: Erasure) -> int:
-    """Remove matching events; returns how many. Blocks.
-
-    Raises Corrupt at the end where a damaged place could not be searched; everything else was erased by then.
-    """
-    upkeep.roll()
-    erased = 0
+def erase(reader: PartitionReader, erasure: Erasure) -> tuple[int, list[Corrupt]]:
+    """Remove matching events from a partition's sealed segments; returns how many, and what could not be searched. Blocks."""
     damages: list[Corrupt] = []
-    for number in upkeep.reader.segments()[:-1]:
-        erased += _Segment(upkeep, number, erasure, damages).erase()
+    with upkeep_lock(reader.folder):
+        erased = sum(_Segment(reader, number, erasure, damages).erase() for number in reader.sealed())
+    return erased, damages
+
+
+def require_searched(erased: int, damages: Sequence[Corrupt]) -> int:
+    """Raises Corrupt where a damaged place could not be searched; everything else was erased by then."""
     if damages:
         places = "; ".join(damage.message for damage in damages[:5])
         raise Corrupt(f"{erased} events were erased, but damaged places could not be searched: {places}", erased=erased)
@@ -45,8 +43,8 @@ def erase(upkeep: Upkeep, erasure: Erasure) -> int:
 class _Segment:
     """One sealed segment while it is searched and written anew."""
 
-    def __init__(self, upkeep: Upkeep, number: int, erasure: Erasure, damages: list[Corrupt]) -> None:
-        self._upkeep = upkeep
+    def __init__(self, reader: PartitionReader, number: int, erasure: Erasure, damages: list[Corrupt]) -> None:
+        self._reader = reader
         self._number = number
         self._erasure = erasure
         self._damages = damages
@@ -55,7 +53,7 @@ class _Segment:
 
     def erase(self) -> int:
         """Write the segment anew if something in it matches; returns events erased."""
-        facts = self._upkeep.reader.facts(self._number)
+        facts = self._reader.facts(self._number)
         if facts is None:
             self._damages.append(Corrupt(f"segment {file_name(self._number)} cannot be read"))
             return 0
@@ -74,12 +72,12 @@ class _Segment:
 
     def _matches(self, topic: str, number: int) -> list[tuple[int, Mask]]:
         found: list[tuple[int, Mask]] = []
-        reader = self._upkeep.reader.reader(self._number)
+        reader = self._reader.reader(self._number)
         for frame in reader.frames(number, 0, None):
             if not self._may_match(frame.header):
                 continue
             try:
-                batch = unpack(topic, self._upkeep.partition, frame, self._decompressor)
+                batch = unpack(topic, self._reader.partition, frame, self._decompressor)
                 times: list[int] = batch.times_us.tolist()
                 rows = zip(batch.event_rows, times, strict=True)
                 mask = np.fromiter((self._erasure.matches(*row) for row in rows), dtype=np.bool_, count=batch.count)
@@ -99,8 +97,8 @@ class _Segment:
         )
 
     def _rewrite(self, matches: dict[tuple[int, int], Mask]) -> None:
-        path = self._upkeep.folder / file_name(self._number)
-        reader = self._upkeep.reader.reader(self._number)
+        path = self._reader.folder / file_name(self._number)
+        reader = self._reader.reader(self._number)
         copy = create_copy(path)
         try:
             copy.execute("BEGIN")
@@ -117,7 +115,7 @@ class _Segment:
         replace_segment(path)
 
     def _insert_rest(self, copy: apsw.Connection, topic: str, number: int, frame: Frame, mask: Mask) -> None:
-        batch = unpack(topic, self._upkeep.partition, frame, self._decompressor)
+        batch = unpack(topic, self._reader.partition, frame, self._decompressor)
         for start, end, is_erased in _runs(mask):
             if is_erased:
                 insert_erased(copy, number, batch.first_offset + start, batch.first_offset + end)
@@ -144,7 +142,7 @@ class _Segment:
             received_first_us=int(received.min()),
             received_last_us=int(received.max()),
         )
-        return Frame(header, checksum(topic, self._upkeep.partition, header, keys, body), keys, body)
+        return Frame(header, checksum(topic, self._reader.partition, header, keys, body), keys, body)
 
 
 def _runs(mask: Mask) -> list[tuple[int, int, bool]]:

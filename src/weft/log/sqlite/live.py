@@ -80,12 +80,11 @@ class LiveSegment:
         self._size_bytes += size
         self._checkpointer.written()
 
-    def roll(self) -> int:
-        """Seal the segment and begin the next; returns the number of the sealed one."""
-        left = self.number
-        self.leave()
-        self._begin()
-        return left
+    def roll(self) -> None:
+        """Seal the segment and begin the next, if there is anything in it."""
+        if self._connection is None or self._connection.execute("SELECT 1 FROM batch LIMIT 1").get is not None:
+            self.leave()
+            self._begin()
 
     def leave(self) -> None:
         """Never append to this segment again."""

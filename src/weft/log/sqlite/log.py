@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, closing
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -19,7 +20,7 @@ from weft.core.times import SECOND_US
 from weft.log.port import Appended, Damage, Log, LogState, Retention
 from weft.log.settings import LogSettings
 from weft.log.sqlite.append import Appender, AppendRequest, Flushed, TickRequest
-from weft.log.sqlite.erase import erase
+from weft.log.sqlite.erase import erase, require_searched
 from weft.log.sqlite.follow import Follower
 from weft.log.sqlite.groups import Groups
 from weft.log.sqlite.ledger import Gone
@@ -29,9 +30,10 @@ from weft.log.sqlite.recent import RecentBatches
 from weft.log.sqlite.segment import TopicEnd, require_sqlite
 from weft.log.sqlite.state import partition_states, percentile, size_bytes
 from weft.log.sqlite.trim import TrimRule, trim
-from weft.log.sqlite.upkeep import Upkeep
-from weft.log.sqlite.wake import ERASED, Ear
+from weft.log.sqlite.upkeep import Upkeep, taken
+from weft.log.sqlite.wake import APPENDED, ERASED, ROLL, Ear
 
+_ROLL_TIMEOUT_S: Final = 30.0
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
 T = TypeVar("T")
 
@@ -69,9 +71,11 @@ class SqliteLog(Log):
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="log-read")
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="log-keep")
         self._began = (self._clock.now_us(), self._clock.steady_s())
+        self._rung = asyncio.Event()
         self._opened = await asyncio.to_thread(self._open)
         if self._appender is not None:
             self._own_ends = {name: end.copy() for name, end in self._appender.live.ends.items()}
+            self._listen()
         return self
 
     def _open(self) -> ExitStack:
@@ -98,7 +102,7 @@ class SqliteLog(Log):
         appender = Appender(self._root, ownership, settings=self._settings, clock=self._clock, deliver=self._deliver)
         appender.open()
         opened.callback(appender.close)
-        self._upkeep = Upkeep(self._root, ownership, appender.checkpointer, roll=self._roll, keep=appender.keep)
+        self._upkeep = Upkeep(self._root, ownership, appender.checkpointer, roll=appender.roll, keep=appender.keep)
         opened.callback(self._upkeep.close)
         return appender
 
@@ -138,8 +142,12 @@ class SqliteLog(Log):
         )
 
     async def tick(self, topic: str, time_us: int) -> None:
+        appender = self._require_appender()
+        known = self._own_ends.get(topic)
+        if known is None or (known.max_time_us is not None and known.max_time_us >= time_us):
+            return
         answer: asyncio.Future[None] = self._loop.create_future()
-        self._require_appender().put(TickRequest(topic, time_us, answer))
+        appender.put(TickRequest(topic, time_us, answer))
         await answer
 
     def _deliver(self, flushed: Flushed) -> None:
@@ -213,10 +221,13 @@ class SqliteLog(Log):
                 self._appender.bell.leave_out(self._ear.path.name)
 
     def _hear(self, sounds: bytes) -> None:
-        """Another process appended or erased."""
+        """Another process appended or erased, or wants to."""
         self._is_foreign_known = False
+        self._rung.set()
         if ERASED in sounds:
             self._forget_recent()
+        if ROLL in sounds:
+            self._keeping.submit(self._roll_for_others)
         for follower in self._followers:
             follower.woken.set()
 
@@ -270,7 +281,16 @@ class SqliteLog(Log):
             excess_bytes=0 if retention.max_bytes is None else size_bytes(self._root) - retention.max_bytes,
             horizon_us=now_us - int(self._settings.repeat_age_s * SECOND_US),
         )
-        return await self._in_keeping(lambda: trim(self._upkeep, rule))
+        return await self._in_keeping(lambda: self._trim(rule))
+
+    def _trim(self, rule: TrimRule) -> int:
+        """This process's partition, and those that nobody appends to any more."""
+        removed = trim(self._upkeep, rule)
+        for partition in partitions_in(self._root):
+            if partition != self._upkeep.partition:
+                with taken(self._root, partition, self._settings, self._clock) as upkeep:
+                    removed += trim(upkeep, rule) if upkeep is not None else 0
+        return removed
 
     def _steady_now_us(self) -> int:
         """Now, but not where the wall clock jumped ahead since the log was opened: that must not make everything old."""
@@ -279,16 +299,58 @@ class SqliteLog(Log):
 
     async def erase(self, erasure: Erasure) -> int:
         appender = self._require_appender()
+        erased = 0
+        damages: list[Corrupt] = []
         try:
-            return await self._in_keeping(lambda: erase(self._upkeep, erasure))
+            for partition in await self._in_reading(lambda: partitions_in(self._root)):
+                await self._close_live(appender, partition)
+                count, found = await self._in_keeping(partial(self._erase, partition, erasure))
+                erased += count
+                damages += found
+        except (apsw.Error, OSError) as failure:
+            raise Unavailable(f"erasing stopped after {erased} events: {failure}; erase again") from failure
         finally:
             self._forget_recent()
             appender.sound(ERASED)
+        return require_searched(erased, damages)
 
-    def _roll(self) -> int:
-        """In the keeping thread."""
-        appender = self._require_appender()
-        return appender.call(appender.live.roll)
+    def _erase(self, partition: int, erasure: Erasure) -> tuple[int, list[Corrupt]]:
+        with closing(PartitionReader(self._root, partition)) as reader:
+            return erase(reader, erasure)
+
+    async def _close_live(self, appender: Appender, partition: int) -> None:
+        """Have everything of a partition in sealed segments, whoever appends to it."""
+        live = await self._in_keeping(partial(self._live_segment, partition))
+        try:
+            async with asyncio.timeout(_ROLL_TIMEOUT_S):
+                self._rung.clear()
+                while not await self._in_keeping(partial(self._is_closed, partition, live)):
+                    appender.sound(ROLL)
+                    await self._rung.wait()
+                    self._rung.clear()
+        except TimeoutError as late:
+            raise Unavailable(f"who appends to partition {partition} did not seal its segment; erase again") from late
+
+    def _live_segment(self, partition: int) -> int:
+        with closing(PartitionReader(self._root, partition)) as reader:
+            return max(reader.segments(), default=0)
+
+    def _is_closed(self, partition: int, live: int) -> bool:
+        if partition == self._upkeep.partition:
+            self._upkeep.roll()
+        else:
+            with taken(self._root, partition, self._settings, self._clock) as upkeep:
+                if upkeep is not None:
+                    upkeep.roll()
+        with closing(PartitionReader(self._root, partition)) as reader:
+            return live in reader.sealed() or next(reader.reader(live).headers(), None) is None
+
+    def _roll_for_others(self) -> None:
+        """Another process wants to erase: in the keeping thread."""
+        appender = self._appender
+        if appender is not None and self._opened is not None:
+            self._upkeep.roll()
+            appender.sound(APPENDED)
 
     async def state(self) -> LogState:
         self._require_open()

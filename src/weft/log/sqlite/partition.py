@@ -3,6 +3,8 @@
 import fcntl
 import os
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -38,6 +40,17 @@ def remove_segment(folder: Path, number: int) -> None:
         (folder / f"{name}{suffix}").unlink(missing_ok=True)
 
 
+@contextmanager
+def upkeep_lock(folder: Path) -> Generator[None]:
+    """Keeps the trimming of one process and the erasing of another apart. Blocks."""
+    descriptor = os.open(folder / "upkeep", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 class Ownership:
     """The right to append to one partition, held by an operating system lock that dies with the process.
 
@@ -58,29 +71,37 @@ class Ownership:
         """Own the first free partition. Raises Conflict, naming the holders, where there is none."""
         holders: list[str] = []
         for partition in range(partitions):
-            folder = folder_of(root, partition)
-            if not folder.exists():
-                folder.mkdir(parents=True)
-                sync_folder(root)
-            descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                holders.append(os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "a process just starting")
-                os.close(descriptor)
-                continue
-            try:
-                ledger = Ledger(folder / "ledger.db", write=True)
-                sync_folder(folder)
-                return cls(folder, partition, descriptor, ledger)
-            except BaseException:
-                os.close(descriptor)
-                raise
+            taken = cls.take_one(root, partition)
+            if not isinstance(taken, str):
+                return taken
+            holders.append(taken)
         raise Conflict(
             f"all {partitions} partitions of the log at {root} are taken ({'; '.join(holders)}); "
             "stop that process or raise log.partitions",
             holders=holders,
         )
+
+    @classmethod
+    def take_one(cls, root: Path, partition: int) -> Self | str:
+        """Own a certain partition, or say who does."""
+        folder = folder_of(root, partition)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            sync_folder(root)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            return holder or "a process just starting"
+        try:
+            ledger = Ledger(folder / "ledger.db", write=True)
+            sync_folder(folder)
+            return cls(folder, partition, descriptor, ledger)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def release(self) -> None:
         """Give the partition back."""

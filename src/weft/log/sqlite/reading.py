@@ -71,6 +71,11 @@ class PartitionReader:
             self._facts.pop(number, None)
         return numbers
 
+    def sealed(self) -> list[int]:
+        """The sealed segments that count, oldest first."""
+        sealed = self._ledger.sealed()
+        return [number for number in self.segments() if number in sealed]
+
     def ends(self) -> dict[str, TopicEnd]:
         """Each topic as it stands after the last flush."""
         for number in reversed(self.segments()):

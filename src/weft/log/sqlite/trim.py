@@ -14,7 +14,7 @@ from weft.core.repeat import NO_KEY
 from weft.log.sqlite.frame import Header
 from weft.log.sqlite.kept import KeptRepeats
 from weft.log.sqlite.ledger import Gone
-from weft.log.sqlite.partition import remove_segment
+from weft.log.sqlite.partition import remove_segment, upkeep_lock
 from weft.log.sqlite.repeats import RepeatIndex
 from weft.log.sqlite.segment import sync_folder
 from weft.log.sqlite.segment_reader import UNREADABLE
@@ -45,16 +45,16 @@ def trim(upkeep: Upkeep, rule: TrimRule) -> int:
     """Remove what the rule allows, oldest first; returns events removed. Blocks."""
     if rule.oldest_us is not None and _is_stale(upkeep, rule.oldest_us):
         upkeep.roll()
-    upkeep.seal()
-    sealed = upkeep.ledger.sealed()
     excess = rule.excess_bytes
     removed = 0
-    for number in upkeep.reader.segments()[:-1]:
-        size = upkeep.size_bytes(number)
-        if number not in sealed or not _is_removable(upkeep, number, rule, excess > 0):
-            break
-        removed += _remove(upkeep, number, rule)
-        excess -= size
+    with upkeep_lock(upkeep.folder):
+        sealed = upkeep.reader.sealed()
+        for number in upkeep.reader.segments()[:-1]:
+            size = upkeep.size_bytes(number)
+            if number not in sealed or not _is_removable(upkeep, number, rule, excess > 0):
+                break
+            removed += _remove(upkeep, number, rule)
+            excess -= size
     return removed
 
 

@@ -1,21 +1,21 @@
-"""Upkeep: what trimming and erasing need of an owned partition. For one thread; the appender goes on beside it."""
+"""Upkeep: what trimming needs of an owned partition. For one thread; the appender goes on beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
 
-from weft.core.errors import Unavailable
+from weft.core.clock import Clock
+from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
 from weft.log.sqlite.kept import KeptRepeats
+from weft.log.sqlite.live import LiveSegment
 from weft.log.sqlite.partition import Ownership
 from weft.log.sqlite.reading import PartitionReader
 from weft.log.sqlite.segment import TopicEnd, file_name
 
-_SEAL_TRIES: Final = 50
-
 
 class Upkeep:
-    """An owned partition while it is trimmed or erased."""
+    """An owned partition while it is looked after."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Upkeep:
         ownership: Ownership,
         checkpointer: Checkpointer,
         *,
-        roll: Callable[[], int],
+        roll: Callable[[], None],
         keep: Callable[[KeptRepeats, int], None],
     ) -> None:
         self.partition = ownership.partition
@@ -38,17 +38,9 @@ class Upkeep:
         """Let go of every file."""
         self.reader.close()
 
-    def roll(self) -> int:
-        """Seal the live segment and begin another; returns the sealed one's number."""
-        number = self._roll()
-        for _ in range(_SEAL_TRIES):
-            self.seal()
-            if number in self.ledger.sealed():
-                return number
-        raise Unavailable(f"segment {number} of partition {self.partition} is being read; try again in a moment")
-
-    def seal(self) -> None:
-        """Seal what waits for it."""
+    def roll(self) -> None:
+        """Seal the live segment, if there is anything in it, and begin another."""
+        self._roll()
         self._checkpointer.seal_now()
 
     def keep(self, kept: KeptRepeats, horizon_us: int) -> None:
@@ -67,3 +59,26 @@ class Upkeep:
             if facts is not None:
                 return facts.starts
         return {}
+
+
+@contextmanager
+def taken(root: Path, partition: int, settings: LogSettings, clock: Clock) -> Generator[Upkeep | None]:
+    """A partition that no process appends to, owned for a moment; None where one does."""
+    with ExitStack() as opened:
+        ownership = Ownership.take_one(root, partition)
+        if isinstance(ownership, str):
+            yield None
+            return
+        opened.callback(ownership.release)
+        checkpointer = Checkpointer(ownership, settings.checkpoint_interval_s)
+        opened.callback(checkpointer.close)
+        live = LiveSegment(ownership, checkpointer, settings, clock)
+        opened.callback(live.close)
+        live.open()
+        upkeep = Upkeep(root, ownership, checkpointer, roll=live.roll, keep=_keep_nothing)
+        opened.callback(upkeep.close)
+        yield upkeep
+
+
+def _keep_nothing(_kept: KeptRepeats, _horizon_us: int) -> None:
+    """Nobody appends, so there is no index to tell; the ledger has it for the next owner."""

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 APPENDED: Final = b"a"
 ERASED: Final = b"e"
+ROLL: Final = b"r"
 _STAMPING_CLOCK: Final = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 """CLOCK_REALTIME_COARSE, by which Linux stamps files; Python has no name for it."""
 
@@ -71,7 +72,7 @@ class Bell:
         """Wake every follower. Never waits: a full FIFO wakes its reader already."""
         self._look()
         for name, descriptor in list(self._descriptors.items()):
-            if name == self._own and sound == APPENDED:
+            if name == self._own:
                 continue
             try:
                 os.write(descriptor, sound)
