@@ -8,9 +8,8 @@ import msgspec
 
 from weft.core.errors import Corrupt
 from weft.core.position import TopicPartition
+from weft.log.dead_letter import SUFFIX
 from weft.log.port import Log, LogState
-
-SUFFIX: Final = ".dlq"
 
 
 class _Letter(msgspec.Struct):
@@ -19,7 +18,7 @@ class _Letter(msgspec.Struct):
     topic: str
     partition: int
     offset: int
-    events: int = 1
+    events: int
 
 
 _decode: Final = msgspec.json.Decoder(_Letter).decode

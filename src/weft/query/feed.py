@@ -8,13 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Final, cast
+from typing import Final
 
 from weft.core.batch import LogBatch
 from weft.core.clock import Clock
 from weft.core.errors import Busy, Corrupt, Invalid, Unavailable, WeftError
 from weft.core.position import TopicPartition
 from weft.log.port import Log, PartitionState
+from weft.query.erase import TOPIC as ERASURES
 from weft.query.piece import Pace, Piece, damaged_piece, prepare
 from weft.query.settings import QuerySettings
 
@@ -71,14 +72,20 @@ class TopicFeed:
     async def run(self) -> None:
         """Follow the log until cancelled or until the log fails, which every reader is told."""
         try:
-            start = {TopicPartition(state.topic, state.partition): state.end_offset for state in await self.partitions()}
-            for place, offset in start.items():
-                self.kept[place.partition] = Kept(offset)
+            watched = {self.topic, ERASURES}
+            start = {
+                TopicPartition(state.topic, state.partition): state.end_offset
+                for state in (await self._log.state()).partitions
+                if state.topic in watched
+            }
+            self.kept = {place.partition: Kept(offset) for place, offset in start.items() if place.topic == self.topic}
             self._wake()
-            follower = cast("AsyncGenerator[LogBatch]", self._log.follow(GROUP, [self.topic], start=start))
-            async with aclosing(follower):
+            async with aclosing(self._log.follow(GROUP, sorted(watched), start=start)) as follower:
                 async for batch in follower:
-                    await self._take(batch)
+                    if batch.topic == ERASURES:
+                        self.forget()  # another process may have erased what is kept here
+                    if batch.topic == self.topic:
+                        await self._take(batch)
         except WeftError as failure:
             self.end(failure)
 

@@ -1,5 +1,6 @@
 """What the query room needs at run time, put together once by the composition root."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -32,6 +33,7 @@ class QueryParts:
     feeds: Feeds
     eraser: Eraser
     dead: DeadIndex
+    replaying: asyncio.Lock
 
     @classmethod
     def of(cls, *, log: Log, store: EventStore, checks: CheckRegister, clock: Clock, settings: QuerySettings) -> Self:
@@ -48,6 +50,7 @@ class QueryParts:
             feeds=Feeds(log, clock, settings),
             eraser=Eraser(log, store, clock, settings),
             dead=DeadIndex(log),
+            replaying=asyncio.Lock(),
         )
 
     def own_checks(self) -> dict[str, Check]:

@@ -92,7 +92,7 @@ class ExportedEvent(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     user_id: str | None = None
     session_id: str | None = None
     correlation_id: str | None = None
-    metadata: Any = msgspec.field(default_factory=dict)
+    metadata: dict[str, Any] = {}
     topic: str = DEFAULT_TOPIC
 
 

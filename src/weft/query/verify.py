@@ -4,7 +4,6 @@ Works through the ports alone, on a data folder nobody uses or one a server is w
 never reported as lost.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,11 +16,12 @@ from weft.core.position import TopicPartition
 from weft.log.port import Log, LogState, PartitionState
 from weft.query.conservation import Conservation, balance
 from weft.query.dead import Dead, DeadIndex
+from weft.query.lookup import Lookup, Sought
 from weft.store.port import EventStore
 from weft.store.query import Aggregate, Filter, StoreState, TopicCount
 
 DEFAULT_SAMPLE: Final = 10_000
-_LOOKUPS_AT_ONCE: Final = 8
+_EVENTS_A_LOOK: Final = 20_000
 _LISTED: Final = 100
 
 
@@ -120,9 +120,7 @@ class LogReading:
         sample: int | None,
         report: Report,
     ) -> None:
-        self.looked_up = 0
         self._log = log
-        self._store = store
         self._state = log_state
         self._positions = {TopicPartition(count.topic, count.partition): count.position for count in store_state.topics}
         self._retains_us = _oldest_kept_us(store_state)
@@ -132,6 +130,13 @@ class LogReading:
         self._total = sum(_readable(partition) for partition in log_state.partitions)
         self._every = 1 if sample is None else max(self._total // max(sample, 1), 1)
         self._done = 0
+        self._sought: list[Sought] = []
+        self._lookup = Lookup(store, self._every)
+
+    @property
+    def looked_up(self) -> int:
+        """How many events were looked up in the store."""
+        return self._lookup.done
 
     async def run(self) -> int:
         """Read every partition; returns how many events were read."""
@@ -155,8 +160,9 @@ class LogReading:
                 break
             for batch in batches:
                 counted += max(min(batch.count, state.end_offset - batch.first_offset), 0)
-                await self._look_up(place, batch)
+                await self._collect(place, batch)
             offset = batches[-1].next_offset
+        await self._look_up()
         await self._compare(state, counted, damaged)
 
     async def _compare(self, before: PartitionState, counted: int, damaged: int) -> None:
@@ -175,17 +181,30 @@ class LogReading:
                 f"{counted} events could be read, the log says {expected}",
             )
 
-    async def _look_up(self, place: TopicPartition, batch: LogBatch) -> None:
-        """Look the sampled events of a batch up in the store, a few at a time."""
+    async def _collect(self, place: TopicPartition, batch: LogBatch) -> None:
+        """Note the sampled events of a batch, and look them up when enough have come together."""
         first = -self._done % self._every
         self._done += batch.count
         self._report(Progress("log", min(self._done, self._total), self._total))
         limit = min(batch.count, self._positions.get(place, 0) - batch.first_offset)
         chosen = range(first, max(limit, 0), self._every)
-        if chosen and not self._can_be_read(place, batch):
-            return
-        for start in range(0, len(chosen), _LOOKUPS_AT_ONCE):
-            await asyncio.gather(*(self._find(place, batch, index) for index in chosen[start : start + _LOOKUPS_AT_ONCE]))
+        if chosen and self._can_be_read(place, batch):
+            self._sought += [
+                Sought(place, offset, batch.ids[index], batch.event_rows[index].source, int(batch.times_us[index]))
+                for index in chosen
+                if not self._dead.has(place, offset := batch.first_offset + index)
+            ]
+        if len(self._sought) * self._every >= _EVENTS_A_LOOK:
+            await self._look_up()
+
+    async def _look_up(self) -> None:
+        sought, self._sought = self._sought, []
+        for event in await self._lookup.missing(sought) if sought else ():
+            if self._retains_us is not None and event.time_us < self._retains_us:
+                continue
+            if await self._is_still_in_the_log(event.place, event.offset):
+                why = f"event {event.id} of {event.source} stands in the log and the store does not have it"
+                self._problems.add("missing", f"{event.place.topic}/{event.place.partition}/{event.offset}", why)
 
     def _can_be_read(self, place: TopicPartition, batch: LogBatch) -> bool:
         """Whether a batch can be decoded. One that cannot has to be a dead letter, or is a problem."""
@@ -195,20 +214,6 @@ class LogReading:
             if not self._dead.has(place, batch.first_offset):
                 self._problems.add("damaged", f"{place.topic}/{place.partition}/{batch.first_offset}", damage.message)
             return False
-
-    async def _find(self, place: TopicPartition, batch: LogBatch, index: int) -> None:
-        offset = batch.first_offset + index
-        if self._dead.has(place, offset):
-            return
-        self.looked_up += 1
-        event_id = batch.ids[index]
-        if await self._store.get(event_id, source=batch.event_rows[index].source) is not None:
-            return
-        if self._retains_us is not None and int(batch.times_us[index]) < self._retains_us:
-            return
-        if await self._is_still_in_the_log(place, offset):
-            why = f"event {event_id} stands in the log and the store does not have it"
-            self._problems.add("missing", f"{place.topic}/{place.partition}/{offset}", why)
 
     async def _is_still_in_the_log(self, place: TopicPartition, offset: int) -> bool:
         """An event that was erased or trimmed while we looked is not missing."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,12 +79,12 @@ class Lab:
         await self.log.append(batch)
         return list(batch.ids)
 
-    async def catch_up(self) -> None:
-        """Let the store read all that stands in the log."""
+    async def catch_up(self, skip: Collection[int] = ()) -> None:
+        """Let the store read all that stands in the log, but not the batches of `events` at the offsets to skip."""
         for state in (await self.log.state()).partitions:
             place = TopicPartition(state.topic, state.partition)
             while batches := await self.log.read(place, self._read.get(place, 0)):
-                await self.store.write(batches)
+                await self.store.write([b for b in batches if b.topic != "events" or b.first_offset not in skip])
                 self._read[place] = batches[-1].next_offset
 
     async def get(self, path: str, **parameters: Any) -> Any:

@@ -22,12 +22,22 @@ def test_an_event_id_names_the_last_offset_sent_and_from_the_next_one_to_send() 
     assert resume.from_text("0:41") == {0: 41}
 
 
-@pytest.mark.parametrize("text", ["", "0", "0:", ":1", "a:1", "0:1,0:2", "0:-1", "0:1;1:2", "0:1,", "0:\u0663", "0:" + "9" * 30])
+WRONG = ["", "0", "0:", ":1", "a:1", "0:1,0:2", "0:1;1:2", "0:1,", "0:\u0663", "0:-2", "0:" + "9" * 30]
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         resume.from_text(text)
     with pytest.raises(Invalid):
+        resume.from_event_id(text)
+    with pytest.raises(Invalid):
         resume.parse_start(text)
+
+
+def test_there_is_no_offset_before_the_first_to_begin_at() -> None:
+    with pytest.raises(Invalid):
+        resume.from_text("0:-1")
 
 
 @pytest.mark.parametrize("text", ["latest", "earliest"])
