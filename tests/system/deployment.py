@@ -3,11 +3,14 @@
 A scenario gets a `Deployment` and does not know whether all roles are one process (`together`) or one process each (`apart`).
 """
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,24 +50,76 @@ def wait_until(look: Callable[[], Found | None], failure: str, *, within_s: floa
     raise AssertionError(failure)
 
 
+class Nursery:
+    """The parent of ready-made processes (see `ready_made.py`), one for the whole test run."""
+
+    _only: "Nursery | None" = None
+
+    def __init__(self) -> None:
+        self._exits = Path(tempfile.mkdtemp(prefix="weft-exits-"))
+        self._parent = subprocess.Popen(
+            [sys.executable, "-m", "tests.system.ready_made", str(self._exits)],
+            env=clean_environment({"OPENBLAS_NUM_THREADS": "1"}),
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._line() == "ready"
+        atexit.register(self.close)
+
+    @classmethod
+    def get(cls) -> "Nursery":
+        if cls._only is None:
+            cls._only = cls()
+        return cls._only
+
+    def start(self, arguments: list[str], *, environment: Mapping[str, str], folder: Path, output: Path) -> int:
+        """The process id of a new process."""
+        assert self._parent.stdin is not None
+        request = {"arguments": arguments, "environment": environment, "folder": str(folder), "output": str(output)}
+        self._parent.stdin.write(json.dumps(request) + "\n")
+        self._parent.stdin.flush()
+        return int(self._line())
+
+    def exit_code(self, pid: int) -> int | None:
+        """The exit code of a process that has ended."""
+        file = self._exits / str(pid)
+        return int(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    def close(self) -> None:
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.close()
+        self._parent.wait(STOP_S)
+        self._parent.stdout.close()
+        shutil.rmtree(self._exits, ignore_errors=True)
+
+    def _line(self) -> str:
+        assert self._parent.stdout is not None
+        return self._parent.stdout.readline().strip()
+
+
 class Process:
     """One `weft start`."""
 
     def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.data_dir = folder / "data"
         self.output = folder / f"output-{time.monotonic_ns()}.txt"
-        with self.output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "weft", "start", "--data-dir", str(self.data_dir), "--port", "0", *arguments],
-                env=clean_environment({**QUICK, **(environment or {})}),
-                cwd=folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        self.output.touch()
+        self.pid = self.launch(
+            ["start", "--data-dir", str(self.data_dir), "--port", "0", *arguments],
+            clean_environment({**QUICK, **(environment or {})}),
+            folder,
+        )
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    def launch(self, arguments: list[str], environment: dict[str, str], folder: Path) -> int:
+        """Start it; its process id."""
+        return Nursery.get().start(arguments, environment=environment, folder=folder, output=self.output)
+
+    def exit_code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return Nursery.get().exit_code(self.pid)
 
     @property
     def text(self) -> str:
@@ -76,7 +131,7 @@ class Process:
         return wait_until(self._url, f"it was not up after {START_S} s:\n{self.text}")
 
     def _url(self) -> str | None:
-        assert self._process.poll() is None, f"it ended with {self._process.returncode}:\n{self.text}"
+        assert self.exit_code() is None, f"it ended with {self.exit_code()}:\n{self.text}"
         for file in (self.data_dir / "run").glob(f"*-{self.pid}.json"):
             return str(json.loads(file.read_text(encoding="utf-8"))["url"])
         return None
@@ -97,21 +152,35 @@ class Process:
             wait_until(found, f"no event of {source} came")
 
     def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        if self.exit_code() is None:
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.signal(signal.SIGKILL)
+        self.wait()
 
     def wait(self) -> int:
         """Its exit code."""
-        return self._process.wait(STOP_S)
+        return wait_until(self.exit_code, f"it did not end within {STOP_S} s", within_s=STOP_S)
 
     def stop(self) -> int:
         """Ask it to end as a service manager does; its exit code."""
-        if self._process.poll() is None:
-            self.signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         return self.wait()
+
+
+class FreshProcess(Process):
+    """One `weft start` by a new interpreter, as a person starts it."""
+
+    def launch(self, arguments: list[str], environment: dict[str, str], folder: Path) -> int:
+        with self.output.open("wb") as output:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "weft", *arguments], env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT
+            )
+        return self._child.pid
+
+    def exit_code(self) -> int | None:
+        return self._child.poll()
 
 
 class Deployment:
@@ -128,8 +197,11 @@ class Deployment:
         for roles in groups:
             arguments = [part for role in roles for part in ("--service", role)]
             process = Process(self.folder, *arguments, environment=self.environment)
-            process.url()
             self.processes |= dict.fromkeys(roles, process)
+            if roles[0] == "ingestion":
+                process.url()  # the log is there from here on; the others may start side by side
+        for process in self.processes.values():
+            process.url()
         return self
 
     def spawn(self, role: str) -> Process:

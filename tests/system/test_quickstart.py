@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.system.deployment import Process, clean_environment, run_weft
+from tests.system.deployment import FreshProcess, Process, clean_environment, run_weft
 
 SAMPLING = {"WEFT_INGEST__HOST_SOURCE": "true", "WEFT_INGEST__HOST_INTERVAL_S": "0.2"}
 
@@ -21,7 +21,7 @@ def paste(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_both_printed_lines_work_when_pasted_and_ctrl_c_ends_it_with_0(tmp_path: Path) -> None:
-    process = Process(tmp_path, environment=SAMPLING)
+    process = FreshProcess(tmp_path, environment=SAMPLING)
     try:
         url = process.url()
         printed = process.wait_for("Ctrl-C stops it.")
