@@ -3,6 +3,9 @@
 An attempt is charged before the password is looked at and given back after success, so a hundred guesses at once are a
 hundred attempts. Unknown accounts are counted like known ones: the answer tells nothing. Where the counters cannot be
 written there is no sign-in (fail closed).
+
+An address from which the account signed in before has a counter of its own, so that strangers who fail on purpose cannot
+keep the owner out.
 """
 
 import hashlib
@@ -36,9 +39,10 @@ class Attempts:
         self._longest_us = longest_minutes * MINUTE_US
         self._clock = clock
 
-    async def charge(self, email: str, client_ip: str) -> None:
+    async def charge(self, email: str, client_ip: str, *, is_familiar: bool = False) -> None:
         """Count one attempt. Raises Busy, saying for how long, where the account or the address has to wait."""
-        limits = {self._account(email): self._per_account, self._address(client_ip): self._per_address}
+        account = self._account(email, client_ip if is_familiar else None)
+        limits = {account: self._per_account, self._address(client_ip): self._per_address}
         for _ in range(_TRIES):
             with suppress(Conflict):  # two first attempts at once: the second finds the row of the first
                 await self._charge(limits)
@@ -70,11 +74,12 @@ class Attempts:
             reset=-(-until_us // SECOND_US),
         )
 
-    async def give_back(self, email: str, client_ip: str) -> None:
+    async def give_back(self, email: str, client_ip: str, *, is_familiar: bool = False) -> None:
         """A sign-in succeeded: the account starts anew, the address gets its one attempt back."""
         now_us = self._clock.now_us()
         async with self._database.writing() as session:
-            await session.execute(delete(Attempt).where(Attempt.key == self._account(email)))
+            account = self._account(email, client_ip if is_familiar else None)
+            await session.execute(delete(Attempt).where(Attempt.key == account))
             row = await session.get(Attempt, self._address(client_ip), with_for_update=True)
             if row is not None:
                 row.failures = max(0, row.failures - 1)
@@ -84,15 +89,16 @@ class Attempts:
     async def forgive(self, email: str) -> None:
         """Let an account try again at once, as after its password was set by an administrator."""
         async with self._database.writing() as session:
-            await session.execute(delete(Attempt).where(Attempt.key == self._account(email)))
+            await session.execute(delete(Attempt).where(Attempt.key.startswith(self._account(email), autoescape=True)))
 
     def _wait_us(self, beyond: int) -> int:
         if beyond < 0:
             return 0
         return min(SECOND_US << min(beyond, _LONGEST_SHIFT), self._longest_us)
 
-    def _account(self, email: str) -> str:
-        return f"{self._kind}:account:" + hashlib.sha256(email.encode()).hexdigest()
+    def _account(self, email: str, client_ip: str | None = None) -> str:
+        account = f"{self._kind}:account:{hashlib.sha256(email.encode()).hexdigest()}"
+        return account if client_ip is None else f"{account}:{_household(client_ip)}"
 
     def _address(self, client_ip: str) -> str:
         return f"{self._kind}:address:{_household(client_ip)}"

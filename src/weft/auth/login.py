@@ -1,16 +1,20 @@
 """Login: from a name and a password to an account, telling an attacker nothing."""
 
 import logging
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from weft.auth.account import canonical_email
 from weft.auth.attempt import Attempts
 from weft.auth.password import Passwords
-from weft.auth.tables import User
+from weft.auth.tables import Session, User
 from weft.core.clock import Clock
 from weft.core.errors import Unauthenticated
+from weft.core.times import DAY_US
 from weft.db.database import Database
+
+_FAMILIAR_FOR_US: Final = 30 * DAY_US
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +35,13 @@ class Login:
         where the account or the address failed too often.
         """
         email = canonical_email(username)[:320]
-        await self._attempts.charge(email, client_ip)
-        async with self._database.reading() as session:
-            user = await session.scalar(select(User).where(User.email == email))
+        user, is_familiar = await self._find(email, client_ip)
+        await self._attempts.charge(email, client_ip, is_familiar=is_familiar)
         fits, better = await self._passwords.verify(password, user.hashed_password if user else None)
         if user is None or not fits or not user.may_sign_in:
             logger.warning("login_failed", extra={"client_ip": client_ip, "account_id": user.id if user else None})
             raise Unauthenticated("the name or the password is wrong", code="LOGIN_BAD_CREDENTIALS")
-        await self._attempts.give_back(email, client_ip)
+        await self._attempts.give_back(email, client_ip, is_familiar=is_familiar)
         async with self._database.writing() as session:
             fresh = await session.get_one(User, user.id)
             fresh.last_login_us = self._clock.now_us()
@@ -46,3 +49,13 @@ class Login:
                 fresh.hashed_password = better
         logger.info("login_succeeded", extra={"client_ip": client_ip, "account_id": user.id})
         return fresh
+
+    async def _find(self, email: str, client_ip: str) -> tuple[User | None, bool]:
+        """The account, and whether it signed in from this address lately. One question, whether there is one or not."""
+        since_us = self._clock.now_us() - _FAMILIAR_FOR_US
+        came_before = exists().where(
+            Session.user_id == User.id, Session.client_ip == client_ip, Session.created_at_us >= since_us
+        )
+        async with self._database.reading() as session:
+            found = (await session.execute(select(User, came_before).where(User.email == email))).one_or_none()
+        return (found[0], found[1]) if found else (None, False)

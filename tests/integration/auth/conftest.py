@@ -76,8 +76,29 @@ async def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def idle() -> list[FastAPI]:
+    """Applications no test is using: making one costs more than most tests."""
+    return []
+
+
+def _make_app() -> FastAPI:
+    app = FastAPI(version="1.2.3")
+
+    class Now:
+        def now_us(self) -> int:
+            return app.state.clock.now_us()
+
+        def steady_s(self) -> float:
+            return app.state.clock.steady_s()
+
+    app.include_router(router)
+    add_error_handlers(app, Now())
+    return app
+
+
 @pytest.fixture
-def opened(tmp_path: Path, template: Path) -> Open:
+def opened(tmp_path: Path, template: Path, idle: list[FastAPI]) -> Open:
     """Opens an installation; a second one opened with the same folder is a second process on the same database."""
 
     @asynccontextmanager
@@ -104,14 +125,15 @@ def opened(tmp_path: Path, template: Path) -> Open:
             deliver=deliver,
             hasher=QUICK,
         )
-        app = FastAPI(version="1.2.3")
-        app.state.auth = parts
-        app.include_router(router)
-        add_error_handlers(app, clock)
+        app = idle.pop() if idle else _make_app()
+        app.state.auth, app.state.clock = parts, clock
         transport = httpx.ASGITransport(app, client=("192.0.2.7", 40000))
-        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
-            yield Installation(parts=parts, client=client, clock=clock, app=app, letters=letters)
-        await database.close()
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+                yield Installation(parts=parts, client=client, clock=clock, app=app, letters=letters)
+        finally:
+            await database.close()
+            idle.append(app)
 
     return open_one
 

@@ -39,6 +39,25 @@ async def test_guesses_sent_all_at_once_are_counted_each(opened) -> None:
         assert sum(answer.status_code == 401 for answer in answers) == 5
 
 
+async def test_strangers_who_fail_on_purpose_do_not_keep_the_owner_out(opened) -> None:
+    async with opened(lock_after_account=5) as weft:
+        await weft.account()
+        assert (await guess(weft, PASSWORD)).status_code == 200
+        home, elsewhere = ("192.0.2.7", 40000), ("198.51.100.9", 40000)
+        weft.client._transport.client = elsewhere
+        assert [(await guess(weft)).status_code for _ in range(6)] == [401] * 5 + [429]
+        weft.client._transport.client = home
+        assert (await guess(weft, PASSWORD)).status_code == 200
+        assert [(await guess(weft)).status_code for _ in range(6)] == [401] * 5 + [429]
+        weft.clock.advance(30 * 86400)
+        assert (await guess(weft, PASSWORD)).status_code == 200
+        weft.clock.advance(30 * 86400 + 1)
+        weft.client._transport.client = elsewhere
+        assert [(await guess(weft)).status_code for _ in range(6)] == [401] * 5 + [429]
+        weft.client._transport.client = home
+        assert (await guess(weft, PASSWORD)).status_code == 429  # too long ago to be familiar
+
+
 async def test_an_unknown_account_is_locked_like_a_known_one(weft) -> None:
     await weft.account()
     known = [(await guess(weft)).status_code for _ in range(12)]
@@ -78,6 +97,8 @@ async def test_failures_are_forgiven_after_an_hour_and_by_a_new_password(weft) -
         await guess(weft)
     weft.clock.advance(3601)
     assert [(await guess(weft)).status_code for _ in range(10)] == [401] * 10
+    assert (await guess(weft, PASSWORD)).status_code == 429
+    weft.client._transport.client = ("198.51.100.9", 40000)
     assert (await guess(weft, PASSWORD)).status_code == 429
     await weft.parts.accounts.set_password(user.id, "another good one")
     assert (await guess(weft, "another good one")).status_code == 200

@@ -50,11 +50,11 @@ async def test_every_other_route_refuses_nobody_before_it_looks_at_anything(weft
 
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
-@pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'{"username":null,"email":[],"token":7,"password":{}}'])
-async def test_a_public_route_answers_nonsense_with_a_refusal(weft, path: str, body: bytes) -> None:
-    answer = await weft.client.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert 400 <= answer.status_code < 500 or answer.status_code == 501
-    assert set(answer.json()) >= {"error", "message", "details", "timestamp", "correlation_id"}
+async def test_a_public_route_answers_nonsense_with_a_refusal(weft, path: str) -> None:
+    for body in [b"", b"{", b"null", b"[]", b'{"username":null,"email":[],"token":7,"password":{}}']:
+        answer = await weft.client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code in {400, 422}, body
+        assert set(answer.json()) >= {"error", "message", "details", "timestamp", "correlation_id"}
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,7 @@ def _part(value: Any) -> str:
 
 
 @pytest.mark.contract("HC-S2")
-@pytest.mark.parametrize(
-    "forgery",
-    ["alg none", "alg None", "no signature", "other secret", "HS512", "kid", "jku", "crit", "no typ", "other iss",
-     "other aud", "list aud", "no exp", "text exp", "future iat", "no sid", "no jti", "other user", "other version", "changed",
-     "encrypted"],
-)  # fmt: skip
-async def test_a_forged_token_is_refused(weft, forgery: str) -> None:
+async def test_a_forged_token_is_refused(weft) -> None:
     await weft.account()
     victim = await weft.account("root@example.org", Role.ADMIN)
     token = (await weft.tokens())["access_token"]
@@ -92,7 +86,7 @@ async def test_a_forged_token_is_refused(weft, forgery: str) -> None:
 
     assert (await weft.who({"Authorization": f"Bearer {signed({})}"})).status_code == 200  # the forge itself works
     head, body, signature = token.split(".")
-    forged = {
+    forgeries = {
         "alg none": f"{_part({**good, 'alg': 'none'})}.{body}.",
         "alg None": f"{_part({**good, 'alg': 'None'})}.{body}.{signature}",
         "no signature": f"{head}.{body}.",
@@ -114,11 +108,10 @@ async def test_a_forged_token_is_refused(weft, forgery: str) -> None:
         "other version": signed({"ver": claims["ver"] + 1}),
         "changed": f"{head}.{_part({**claims, 'sub': victim.id})}.{signature}",
         "encrypted": f"{head}.{body}.{signature}.{signature}.{signature}",
-    }[forgery]
-    answer = await weft.who({"Authorization": f"Bearer {forged}"})
-    assert answer.status_code == 401, answer.text
-    with pytest.raises(Unauthenticated):
-        await weft.parts.authenticator.authenticate_token(forged)
+    }
+    for name, forged in forgeries.items():
+        answer = await weft.who({"Authorization": f"Bearer {forged}"})
+        assert answer.status_code == 401, name
 
 
 async def test_a_token_of_another_installation_is_refused(opened, tmp_path) -> None:
