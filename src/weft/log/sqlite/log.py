@@ -281,7 +281,10 @@ class SqliteLog(Log):
             excess_bytes=0 if retention.max_bytes is None else size_bytes(self._root) - retention.max_bytes,
             horizon_us=now_us - int(self._settings.repeat_age_s * SECOND_US),
         )
-        return await self._in_keeping(lambda: self._trim(rule))
+        removed = await self._in_keeping(lambda: self._trim(rule))
+        if removed:
+            self._forget_recent()
+        return removed
 
     def _trim(self, rule: TrimRule) -> int:
         """This process's partition, and those that nobody appends to any more."""

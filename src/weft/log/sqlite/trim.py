@@ -45,6 +45,7 @@ def trim(upkeep: Upkeep, rule: TrimRule) -> int:
     """Remove what the rule allows, oldest first; returns events removed. Blocks."""
     if rule.oldest_us is not None and _is_stale(upkeep, rule.oldest_us):
         upkeep.roll()
+    upkeep.seal()
     excess = rule.excess_bytes
     removed = 0
     with upkeep_lock(upkeep.folder):

@@ -41,6 +41,10 @@ class Upkeep:
     def roll(self) -> None:
         """Seal the live segment, if there is anything in it, and begin another."""
         self._roll()
+        self.seal()
+
+    def seal(self) -> None:
+        """Seal what was left and waits for it."""
         self._checkpointer.seal_now()
 
     def keep(self, kept: KeptRepeats, horizon_us: int) -> None:
