@@ -94,13 +94,6 @@ class Accounts:
         async with self._database.reading() as session:
             return await _get(session, user_id)
 
-    async def get_by_email(self, email: str) -> User:
-        """The account of an address, in force or not. Raises NotFound."""
-        user = await self.find_by_email(email)
-        if user is None:
-            raise NotFound(f"there is no account '{email[:64]}'")
-        return user
-
     async def count(self) -> int:
         """How many accounts there are, deleted ones included."""
         async with self._database.reading() as session:
@@ -151,7 +144,7 @@ class Accounts:
                     user.token_version += 0 if is_active else 1
                 user.updated_at_us = self._clock.now_us()
         except Conflict as taken:
-            if "administrator" in taken.message:
+            if "code" in taken.details:
                 raise
             raise Conflict(f"an account for '{email}' exists already", code="UPDATE_USER_EMAIL_ALREADY_EXISTS") from taken
         self._remembered.forget_user(user_id)
@@ -246,4 +239,4 @@ async def _keep_an_administrator(session: AsyncSession, user: User) -> None:
         .with_for_update()
     )
     if set(administrators) <= {user.id}:
-        raise Conflict(f"'{user.email}' is the last administrator; make another one first")
+        raise Conflict(f"'{user.email}' is the last administrator; make another one first", code="LAST_ADMINISTRATOR")

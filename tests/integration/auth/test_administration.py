@@ -1,7 +1,10 @@
 """What administrators do with accounts, what others may not, and that it takes effect at once."""
 
+import asyncio
+
 import pytest
 
+from weft.core.errors import Conflict
 from weft.core.principal import Role
 
 PASSWORD = "correct horse battery"
@@ -123,7 +126,7 @@ async def test_there_is_always_an_administrator(weft) -> None:
     assert (await weft.client.delete(path, headers=admin)).status_code == 400
     assert (await weft.client.patch(path, headers=admin, json={"is_active": False})).status_code == 400
     answer = await weft.client.patch(path, headers=admin, json={"role": "user"})
-    assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "LAST_ADMINISTRATOR")
     assert (await weft.client.get("/api/admin/users", headers=admin)).status_code == 200
 
 
@@ -136,3 +139,28 @@ async def test_an_unknown_account_is_not_found(weft, user_id: str) -> None:
 async def test_a_reverse_proxy_can_ask_whether_somebody_is_an_administrator(weft) -> None:
     answer = await weft.client.get("/api/auth/check-admin", headers=await weft.new(Role.ADMIN))
     assert (answer.status_code, answer.json()) == (200, {"email": "admin@example.org"})
+
+
+async def test_of_two_administrators_who_dismiss_each_other_at_once_one_stays(weft) -> None:
+    admins = [await weft.account(f"{name}@example.org", Role.ADMIN) for name in ("a", "b")]
+    results = await asyncio.gather(
+        *(weft.parts.accounts.change(admin.id, role=Role.USER) for admin in admins), return_exceptions=True
+    )
+    assert sum(isinstance(result, Conflict) for result in results) == 1
+
+
+async def test_an_administrator_sets_everything_at_once(weft) -> None:
+    admin = await weft.new(Role.ADMIN)
+    user = await weft.account()
+    await weft.account("taken@example.org")
+    path = f"/users/{user.id}"
+    taken = await weft.client.patch(path, headers=admin, json={"email": "taken@example.org"})
+    assert (taken.status_code, taken.json()["detail"]) == (400, "UPDATE_USER_EMAIL_ALREADY_EXISTS")
+    weak = await weft.client.patch(path, headers=admin, json={"password": "short"})
+    assert (weak.status_code, weak.json()["detail"]["code"]) == (400, "UPDATE_USER_INVALID_PASSWORD")
+    weak = await weft.client.post("/api/admin/users", headers=admin, json={"email": "x@example.org", "password": "short"})
+    assert (weak.status_code, weak.json()["detail"]["code"]) == (400, "REGISTER_INVALID_PASSWORD")
+    change = {"email": "new@example.org", "password": "another good one", "role": "operator", "is_verified": True}
+    body = (await weft.client.patch(path, headers=admin, json=change)).json()
+    assert (body["email"], body["role"], body["is_verified"], body["is_active"]) == ("new@example.org", "operator", True, True)
+    assert await weft.tokens("new@example.org", "another good one")

@@ -64,7 +64,7 @@ async def test_the_verdict_tells_when_the_printed_password_is_still_in_use(opene
         check = auth_checks(weft.parts)["auth.first_password"]
         assert (await check()).level is Level.LOOK
         assert made is not None
-        user = await weft.parts.accounts.get_by_email(made.email)
+        user = await weft.parts.accounts.find_by_email(made.email)
         await weft.parts.accounts.set_password(user.id, "another good one")
         assert (await check()).level is Level.FINE
 
