@@ -26,7 +26,7 @@ class Weft:
 
     def here(self, text: str) -> str:
         """The text of the manual with this Weft's ports in place of the documented ones."""
-        return re.sub(r"(?<=127\.0\.0\.1:)(8000|8001|8004|8005)", lambda found: self.ports[found[1]], text)
+        return re.sub(r"(127\.0\.0\.1:|--port )(8000|8001|8004|8005)", lambda found: found[1] + self.ports[found[2]], text)
 
 
 @pytest.fixture(scope="session")

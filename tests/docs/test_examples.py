@@ -4,8 +4,11 @@ A fenced block marked `sh test` is run, all blocks of a page in one shell, in th
 `text output` right after it is what it prints; `…` in it stands for anything.
 """
 
+import os
 import re
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +40,8 @@ def examples_of(page: Path) -> list[Example]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-@pytest.mark.contract("SF-326")
+@pytest.mark.timeout(300)
+@pytest.mark.contract("SF-326", "LM-54")
 def test_the_examples_of_a_page_work(page: Path, weft: Weft, tmp_path: Path) -> None:
     examples = examples_of(page)
     assert examples, f"{page.name} has no example that is run"
@@ -45,15 +49,28 @@ def test_the_examples_of_a_page_work(page: Path, weft: Weft, tmp_path: Path) -> 
         f"exec >'{tmp_path}/{number}' 2>&1\n{weft.here(example.commands)}" for number, example in enumerate(examples)
     )
 
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=weft.folder, env=weft.environment, check=False, timeout=100, stdin=subprocess.DEVNULL
-    )
+    code = _run(script, weft)
 
     outputs = [file.read_text() for number in range(len(examples)) if (file := tmp_path / str(number)).exists()]
-    assert done.returncode == 0, f"{examples[len(outputs) - 1].commands}\nprinted\n{outputs[-1]}\n{_log(weft)}"
+    assert code == 0, f"{examples[len(outputs) - 1].commands}\nprinted\n{outputs[-1]}\n{_log(weft)}"
     for example, printed in zip(examples, outputs, strict=True):
         if example.output is not None:
             _same(example, printed, weft)
+
+
+def _run(script: str, weft: Weft) -> int:
+    """The exit code of a shell; whatever it left running in the background ends with it."""
+    shell = subprocess.Popen(
+        ["bash", "-c", script], cwd=weft.folder, env=weft.environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        return shell.wait(timeout=240)
+    except subprocess.TimeoutExpired:
+        return -1
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
 
 
 def _same(example: Example, printed: str, weft: Weft) -> None:
