@@ -6,15 +6,25 @@ from fastapi import FastAPI
 
 from weft.api.edge import Edge
 from weft.api.errors import add_error_handlers
+from weft.api.health import Probe
 from weft.api.openapi import OpenApi
 from weft.api.parts import ApiParts
 from weft.api.rate_limit import RateLimits
 from weft.api.routes import router as operations
 from weft.api.websocket import Sockets
+from weft.app.gauges import Gauges
 from weft.app.parts import Parts
 from weft.app.plan import Plan
-from weft.app.resources import Resources
+from weft.app.resources import Resources, log_folder
 from weft.auth.routes import router as accounts
+from weft.core.errors import Unavailable
+from weft.core.worker import Worker
+from weft.log.checks import checks as log_checks
+from weft.log.port import Log
+from weft.log.ticker import Ticker
+from weft.log.trimmer import Trimmer
+from weft.query.routes import verdict
+from weft.store.port import EventStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +82,42 @@ async def _assembled(resources: Resources, parts: Parts) -> Application:
 
 
 async def common(resources: Resources) -> Parts:
-    """What every process has: who asks, health, metrics, the documentation."""
-    auth = await resources.auth()
-    database = await resources.database()
-    log = await resources.log()
+    """What every process has: who asks, health, the verdict, metrics, the documentation, and care for its part of the log."""
+    settings = resources.settings
+    auth, database, log = await resources.auth(), await resources.database(), await resources.log()
+    query = await resources.query()
     resources.health.add("database", database.probe)
+    resources.health.add("message_broker", _probe_log(log, appends=resources.appends))
+    resources.health.add("store", _probe_store(query.store, owns=resources.owns_store))
+    gauges = Gauges(log, query.store if resources.owns_store else None, resources.metrics)
+    upkeep: tuple[Worker, ...] = ()
+    if resources.appends:
+        upkeep = (Trimmer(log, settings=settings.log), Ticker(log, settings=settings.log, clock=resources.clock))
+    return Parts(
+        routers=(operations, accounts, verdict.router),
+        workers=(gauges, *upkeep),
+        state={"auth": auth, "query": query},
+        checks=log_checks(log, clock=resources.clock, folder=log_folder(settings.app), appends=resources.appends),
+    )
 
-    async def look_at_log() -> None:
-        await log.state()
 
-    resources.health.add("message_broker", look_at_log)
-    return Parts(routers=(operations, accounts), state={"auth": auth})
+def _probe_log(log: Log, *, appends: bool) -> Probe:
+    async def look() -> None:
+        state = await log.state()
+        if appends and not state.writable:
+            raise Unavailable(state.refusal or "the log refuses events")
+
+    return look
+
+
+def _probe_store(store: EventStore, *, owns: bool) -> Probe:
+    """A reader of the store looks no further than its files: catching up with the log is for questions."""
+
+    async def look() -> None:
+        state = await store.state() if owns else None
+        refusal = state.details.get("refusal") if state is not None else None
+        if refusal:
+            raise Unavailable(str(refusal))
+        await store.flushed()
+
+    return look

@@ -3,8 +3,10 @@
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
+from urllib.parse import unquote, urlsplit
 
 from weft.api.health import HealthRegister
 from weft.api.metrics import Metrics
@@ -51,6 +53,16 @@ class Resources:
         self._database: Database | None = None
         self._auth: AuthParts | None = None
         self._query: QueryParts | None = None
+
+    @property
+    def appends(self) -> bool:
+        """Whether this process may append to the log."""
+        return self._needs.appends
+
+    @property
+    def owns_store(self) -> bool:
+        """Whether this process is the one that writes the store."""
+        return self._needs.owns_store
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -125,6 +137,12 @@ class Resources:
 def log_url(app: AppSettings) -> str:
     """Where the log is."""
     return app.log_url or f"sqlite://{app.data_dir.absolute() / 'log'}"
+
+
+def log_folder(app: AppSettings) -> Path | None:
+    """The folder of an embedded log; None for one that lives elsewhere."""
+    parts = urlsplit(log_url(app))
+    return Path(unquote(parts.path)) if not parts.netloc and parts.path.startswith("/") else None
 
 
 def store_url(app: AppSettings) -> str:

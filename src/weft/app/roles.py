@@ -14,7 +14,7 @@ from weft.ingest.host_source import HostSource
 from weft.ingest.parts import IngestParts
 from weft.query.checks import checks as query_checks
 from weft.query.dead import DeadIndex
-from weft.query.routes import erasures, events, metrics, series, topics, verdict
+from weft.query.routes import dead_letters, erasures, events, metrics, series, topics
 
 LATER: Final = ("analytics", "alerting")
 """Roles of this name come with a later version."""
@@ -41,7 +41,7 @@ async def ingestion(resources: Resources) -> Parts:
         routers=(doors.router, events.router),
         hot_routes=doors.hot_routes(ingest),
         workers=(host,) if runs_host else (),
-        state={"ingest": ingest, "query": await resources.query()},
+        state={"ingest": ingest},
         checks=ingest_checks(ingest.history, host if runs_host else None),
     )
 
@@ -50,9 +50,8 @@ async def dashboard(resources: Resources) -> Parts:
     """Figures, series, live feeds and the verdict."""
     query = await resources.query()
     return Parts(
-        routers=(metrics.router, series.router, topics.router, verdict.router),
+        routers=(metrics.router, series.router, topics.router),
         workers=(query.feeds,),
-        state={"query": query},
         checks=query_checks(query.log, query.store, query.clock, query.settings, DeadIndex(query.log)),
         draining=(query.feeds.close,),
     )
@@ -63,9 +62,8 @@ async def storage(resources: Resources) -> Parts:
     log, store = await resources.log(), await resources.store()
     query = await resources.query()
     return Parts(
-        routers=(events.router, erasures.router, topics.router),
+        routers=(events.router, erasures.router, topics.router, dead_letters.router),
         workers=(write_store(log, store, await store.flushed(), resources.clock), query.feeds),
-        state={"query": query},
         draining=(query.feeds.close,),
     )
 

@@ -72,7 +72,7 @@ class Server:
     def find(cls, role: str, *, url: str | None, token: str | None, config: Path | None, data_dir: Path | None) -> Self:
         """The server that plays a role, with the given token or the folder's own."""
         found, folder = find_url(role, url=url, config=config, data_dir=data_dir)
-        return cls(found, token or _local_token(folder))
+        return cls(found, token or local_token(folder))
 
     def __enter__(self) -> Self:
         return self
@@ -142,7 +142,7 @@ def _error_of(answer: "httpx.Response") -> errors.WeftError:
     return family(message)
 
 
-def _local_token(folder: Path | None) -> str | None:
+def local_token(folder: Path | None) -> str | None:
     """The secret a server left in its data folder for whoever may read it."""
     if folder is None:
         return None

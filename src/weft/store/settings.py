@@ -12,31 +12,43 @@ class StoreSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    flush_bytes: int = Field(32 * MEBIBYTE, gt=0, description="The tail is flushed when it holds this many bytes.")
-    flush_age_s: float = Field(30.0, gt=0, description="The tail is flushed when its oldest event is this many seconds old.")
+    flush_bytes: int = Field(default=32 * MEBIBYTE, gt=0, description="The tail is flushed when it holds this many bytes.")
+    flush_age_s: float = Field(
+        default=30.0, gt=0, description="The tail is flushed when its oldest event is this many seconds old."
+    )
     tail_max_bytes: int = Field(
-        128 * MEBIBYTE, gt=0, description="Most bytes the tail may hold; writes wait for a flush beyond it, or are refused."
+        default=128 * MEBIBYTE,
+        gt=0,
+        description="Most bytes the tail may hold; writes wait for a flush beyond it, or are refused.",
     )
-    retry_s: float = Field(5.0, gt=0, description="Seconds before a failed flush is tried again.")
+    retry_s: float = Field(default=5.0, gt=0, description="Seconds before a failed flush is tried again.")
     tidy_every_s: float = Field(
-        10.0, gt=0, description="Seconds between looks for small files to merge and old ones to retire."
+        default=10.0, gt=0, description="Seconds between looks for small files to merge and old ones to retire."
     )
-    compact_files: int = Field(6, ge=2, description="So many small files of one hour are merged into one.")
-    compact_max_bytes: int = Field(32 * MEBIBYTE, gt=0, description="Files above this size in bytes are not merged any more.")
-    retention_s: float | None = Field(None, gt=0, description="Events older than this many seconds are removed; none: kept.")
+    compact_files: int = Field(default=6, ge=2, description="So many small files of one hour are merged into one.")
+    compact_max_bytes: int = Field(
+        default=32 * MEBIBYTE, gt=0, description="Files above this size in bytes are not merged any more."
+    )
+    retention_s: float | None = Field(
+        default=None, gt=0, description="Events older than this many seconds are removed; none: kept."
+    )
     retention_by_topic_s: dict[str, float] = Field(
         default_factory=dict[str, float], description="Retention in seconds of single topics, in place of `retention_s`."
     )
     grace_s: float = Field(
-        10.0, ge=0, description="Seconds a replaced file stays for readers in other processes that still use it."
+        default=10.0, ge=0, description="Seconds a replaced file stays for readers in other processes that still use it."
     )
-    question_threads: int = Field(4, ge=1, le=64, description="Questions answered at the same time; others wait in line.")
-    question_timeout_s: float = Field(60.0, gt=0, description="A question that takes longer is stopped.")
-    engine_threads: int | None = Field(None, ge=1, description="Threads of the query engine; none: one per core.")
-    engine_memory_bytes: int = Field(2048 * MEBIBYTE, gt=0, description="Most bytes of memory the query engine may use.")
-    groups_max: int = Field(100_000, gt=0, description="Most groups an aggregation may ask for.")
-    skip_max: int = Field(1_000_000, ge=0, description="Most events a page may skip; use a cursor beyond it.")
-    limit_max: int = Field(10_000, gt=0, description="Most events on one page.")
+    question_threads: int = Field(
+        default=4, ge=1, le=64, description="Questions answered at the same time; others wait in line."
+    )
+    question_timeout_s: float = Field(default=60.0, gt=0, description="A question that takes longer is stopped.")
+    engine_threads: int | None = Field(default=None, ge=1, description="Threads of the query engine; none: one per core.")
+    engine_memory_bytes: int = Field(
+        default=2048 * MEBIBYTE, gt=0, description="Most bytes of memory the query engine may use."
+    )
+    groups_max: int = Field(default=100_000, gt=0, description="Most groups an aggregation may ask for.")
+    skip_max: int = Field(default=1_000_000, ge=0, description="Most events a page may skip; use a cursor beyond it.")
+    limit_max: int = Field(default=10_000, gt=0, description="Most events on one page.")
 
     def cutoff_us(self, topic: str, now_us: int) -> int | None:
         """Events of the topic before this moment are past their retention; None where they are kept."""
