@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from uuid import UUID
 import httpx
 import jwt
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.system.deployment import Process, run_weft, wait_until
@@ -464,3 +466,78 @@ def test_status_and_health_tell_the_truth_and_exit_codes_follow(process: Process
     assert healthy.returncode == 0, healthy.stdout + healthy.stderr
     assert nobody.returncode != 0
     assert [entry["status"] for entry in json.loads(status.stdout)["processes"]] == ["healthy"]
+
+
+@pytest.mark.contract("SF-265")
+def test_the_eleventh_socket_of_one_address_is_refused(process: Process, client: httpx.Client, token: str) -> None:
+    wait_until(lambda: True if client.get("/health").json()["checks"]["websocket_connections"] == 0 else None, "sockets linger")
+    with ExitStack() as held:
+        for _ in range(10):
+            socket = held.enter_context(_open(process, "/ws"))
+            socket.send(json.dumps({"type": "auth", "token": token}))
+        with pytest.raises(InvalidStatus) as refused:
+            _open(process, "/ws")
+
+    assert refused.value.response.status_code == 429
+
+
+@pytest.mark.contract("LM-cloudevents", "SF-D15")
+def test_cloudevents_come_in_structured_binary_and_batch_mode(client: httpx.Client) -> None:
+    structured = {
+        "specversion": "1.0",
+        "source": "/lab/rig2",
+        "type": "custom",
+        "time": "2026-01-15T12:00:00Z",
+        "data": {"t": 4.2},
+    }
+    answers = [
+        client.post(
+            "/events",
+            content=json.dumps({**structured, "id": "ce-structured"}),
+            headers={"Content-Type": "application/cloudevents+json"},
+        ),
+        client.post(
+            "/events",
+            content=b'{"t": 4.2}',
+            headers={
+                "Content-Type": "application/json",
+                "ce-specversion": "1.0",
+                "ce-id": "ce-binary",
+                "ce-source": "/lab/rig2",
+                "ce-type": "custom",
+                "ce-time": "2026-01-15T12:00:00Z",
+            },
+        ),
+        client.post(
+            "/events/batch",
+            content=json.dumps([{**structured, "id": "ce-batch"}]),
+            headers={"Content-Type": "application/cloudevents-batch+json"},
+        ),
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    for event_id in ("ce-structured", "ce-binary", "ce-batch"):
+        found = _found(client, event_id)["data"]
+        assert (found["source"], found["type"], found["data"]) == ("/lab/rig2", "custom", {"t": 4.2})
+        assert found["timestamp"] == "2026-01-15T12:00:00Z"
+
+
+@pytest.mark.contract("HC-S32")
+def test_no_caller_names_a_path_on_the_servers_disk(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    parameters = [
+        f"{method} {path}: {parameter['name']}"
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if isinstance(operation, dict)
+        for parameter in operation.get("parameters", [])
+        if re.search(r"path|file|folder|dir$|backup", parameter["name"], re.IGNORECASE)
+    ]
+    properties = [
+        f"{name}.{field}"
+        for name, schema in document["components"]["schemas"].items()
+        for field in schema.get("properties", {})
+        if re.search(r"path|file|folder|backup", field, re.IGNORECASE)
+    ]
+
+    assert parameters + properties == []
