@@ -19,6 +19,8 @@ Receive = Callable[[], Awaitable[Any]]
 OFF_LOOP_BYTES: Final = 256 * 1024
 """Compressed bodies from this size on are unpacked in a thread."""
 _ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024
+_ZSTD_STEP_BYTES: Final = 256
+"""A few bytes of zstd may unpack to 128 KiB and the library takes no limit, so it is fed little at a time."""
 
 
 class ClientGone(Exception):
@@ -170,8 +172,20 @@ def _inflate(body: bytes, window_bits: int, limit_bytes: int) -> bytes:
 
 def _unpack_zstd(body: bytes, limit_bytes: int) -> bytes:
     unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-    with unpacker.stream_reader(body, read_across_frames=True) as reader:
-        unpacked = reader.read(limit_bytes + 1)
-    if len(unpacked) > limit_bytes:
-        raise too_large(limit_bytes, "unpacked")
-    return unpacked
+    parts: list[bytes] = []
+    size_bytes = 0
+    frame = unpacker.decompressobj()
+    for start in range(0, len(body), _ZSTD_STEP_BYTES):
+        rest = body[start : start + _ZSTD_STEP_BYTES]
+        while rest:
+            if frame.eof:
+                frame = unpacker.decompressobj()
+            part = frame.decompress(rest)
+            size_bytes += len(part)
+            if size_bytes > limit_bytes:
+                raise too_large(limit_bytes, "unpacked")
+            parts.append(part)
+            rest = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise zstandard.ZstdError("it ends too early")
+    return b"".join(parts)

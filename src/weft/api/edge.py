@@ -13,11 +13,12 @@ from weft.api.answering import GONE, NO_CONTENT, Answering, Receive, Scope, Send
 from weft.api.body import BodyReader, ClientGone
 from weft.api.caller import Authenticator
 from weft.api.exchange import SCOPE_KEY
-from weft.api.framework import FrameworkCall, RouteTable
+from weft.api.framework import FrameworkCall
 from weft.api.hot import HotResponse, HotRoute
 from weft.api.hot_server import HotServer
 from weft.api.metrics import Metrics
 from weft.api.rate_limit import RateLimits
+from weft.api.route_table import RouteTable
 from weft.api.settings import ApiSettings
 from weft.core.clock import Clock
 

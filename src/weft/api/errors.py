@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from weft.api.correlation import correlation_id
-from weft.api.framework import RouteTable
+from weft.api.route_table import RouteTable
 from weft.core import errors, times
 from weft.core.clock import Clock
 

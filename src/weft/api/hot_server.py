@@ -1,7 +1,7 @@
 """Serving hot routes: what every one of them needs, done once, in the order that refuses soonest."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from weft.api.answering import GONE, Answering, Receive, Scope, Send
 from weft.api.body import BodyReader, ClientGone
@@ -12,8 +12,6 @@ from weft.api.metrics import Metrics, RouteMeter
 from weft.api.rate_limit import RateLimits
 from weft.core.errors import NotAllowed
 from weft.core.principal import Principal
-
-_SMALL_BYTES: Final = 64 * 1024
 
 
 class Hot(NamedTuple):
@@ -55,11 +53,9 @@ class HotServer:
         started_s = answering.steady_s()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         exchange = answering.open(scope, headers)
-        is_read = False
         try:
             principal = await self._admit(route, headers, exchange)
             body = await self._bodies.read(scope, receive, headers, route.max_body_bytes)
-            is_read = True
             response = await route.handler(
                 HotRequest(
                     headers=headers,
@@ -77,8 +73,6 @@ class HotServer:
         except Exception as error:
             response = answering.of_error(error, exchange, scope)
             status = response.status
-            if not is_read and not _is_small(headers):
-                response.headers += ((b"connection", b"close"),)  # nobody will read the rest of that body
             await answering.send(response, scope, exchange, headers, send)
         answering.close(meter, route.path, scope, exchange, status, started_s)
 
@@ -95,10 +89,3 @@ class HotServer:
         if self._rate_limits is not None:
             exchange.headers += await self._rate_limits.charge(route.limit, exchange.client_ip, principal)
         return principal
-
-
-def _is_small(headers: Mapping[bytes, bytes]) -> bool:
-    declared = headers.get(b"content-length", b"")
-    if not declared:
-        return b"transfer-encoding" not in headers
-    return declared.isdigit() and int(declared) <= _SMALL_BYTES

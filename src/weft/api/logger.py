@@ -132,6 +132,8 @@ def _add_context(_logger: Any, _method: str, fields: Fields) -> Fields:
 
 def hide(name: str, value: Any) -> Any:
     """A field's value as it may be written: struck out where its name says it is a secret, scrubbed where it looks like one."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if _SECRET_NAME.search(name):
         return HIDDEN
     if isinstance(value, str):

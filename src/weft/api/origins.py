@@ -52,7 +52,7 @@ class Origins:
         return headers
 
     def preflight_headers(self, headers: Mapping[bytes, bytes]) -> RawHeaders:
-        """The answer to a browser that asks before it calls. Raises NotAllowed, saying what is not allowed."""
+        """What a browser that asks before it calls is told beside `answer_headers`. Raises NotAllowed, saying what is not."""
         origin = headers[b"origin"]
         if not self.is_listed(origin):
             raise NotAllowed(
@@ -71,7 +71,6 @@ class Origins:
                 allowed_values=sorted(self._headers),
             )
         return [
-            *self.answer_headers(origin),
             (b"access-control-allow-methods", ", ".join(self._methods).encode()),
             (b"access-control-allow-headers", asked.encode("latin-1") or b"*"),
             (b"access-control-max-age", b"%d" % self._max_age_s),
@@ -85,9 +84,7 @@ def is_own(origin: bytes, host: bytes) -> bool:
         page_port, our_port = page.port or _DEFAULT_PORT.get(page.scheme), ours.port
     except ValueError:
         return False
+    if page.scheme not in _DEFAULT_PORT or not page.hostname or page.hostname != ours.hostname:
+        return False
     # Behind a proxy that ends TLS the page is https where we see http, so the scheme is not compared.
-    return (
-        page.scheme in {"http", "https"}
-        and page.hostname == ours.hostname
-        and page_port in ({our_port} if our_port else {80, 443})
-    )
+    return page_port in ({our_port} if our_port else {80, 443})

@@ -6,16 +6,23 @@ is needed, and everything works without them on any other server. Heads of reque
 """
 
 import asyncio
+import secrets
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from weft.api.errors import Problem, error_body
+from weft.core.clock import SystemClock
 
 CONNECTION: Final = "weft.connection"
 """Key of the `Connection` in an HTTP request's `scope["state"]`."""
 FRAMES: Final = "weft.frames"
 """Key of `write_frame` in a WebSocket's `scope["extensions"]`."""
 MAX_HEAD_BYTES: Final = 128 * 1024
+MAX_DISCARDED_BYTES: Final = 8 * 1024 * 1024
+"""How much of a body that was refused already is read and thrown away. Closing sooner would take the answer from clients
+that read only after they have written."""
 
 
 class Connection(HttpToolsProtocol):
@@ -27,7 +34,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, {**app_state, CONNECTION: self}, _loop)
         self._idle_since_s: float | None = None
         self._saw_part_of_head = False
-        self._head_bytes = 0
+        self._unasked_bytes = 0
         self._own_headers: list[tuple[bytes, bytes]] | None = None
         self._own_lines = b""
 
@@ -72,11 +79,21 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._is_busy():
-            self._head_bytes = 0
+            self._unasked_bytes = 0
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES:
+        self._unasked_bytes += len(data)
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        limit = MAX_DISCARDED_BYTES if cycle is not None and cycle.more_body else MAX_HEAD_BYTES
+        if self._unasked_bytes > limit:
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Like uvicorn's, with the body every error has."""
+        problem = Problem(status=400, error="BadRequest", message=msg)
+        body = error_body(problem, now_us=SystemClock().now_us(), correlation=secrets.token_hex(16))
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(b"".join((STATUS_LINE[400], self._own_lines, head, body)))
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Like uvicorn's, but a busy connection keeps one timer instead of making one for each answer."""

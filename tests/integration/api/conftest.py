@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import httpx
 import msgspec
 import pytest
-from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from weft.api.broadcast import Broadcast
 from weft.api.caller import Caller
 from weft.api.edge import Edge
 from weft.api.errors import add_error_handlers
@@ -22,7 +23,7 @@ from weft.api.health import HealthRegister
 from weft.api.hot import HotRequest, HotResponse, HotRoute
 from weft.api.metrics import Metrics
 from weft.api.openapi import OpenApi
-from weft.api.parts import ApiParts
+from weft.api.parts import ApiParts, api_parts
 from weft.api.rate_limit import RateLimits, charge
 from weft.api.routes import router
 from weft.api.settings import ApiSettings
@@ -82,6 +83,7 @@ class Site:
     metrics: Metrics
     health: HealthRegister
     sockets: Sockets
+    broadcast: Broadcast
 
     @property
     def ws(self) -> str:
@@ -98,67 +100,106 @@ async def echo(request: HotRequest) -> HotResponse:
     return HotResponse(201, msgspec.json.encode(told), headers=((b"x-extra", b"yes"),))
 
 
+things = APIRouter()
+
+
+@things.get("/things/{thing_id}")
+async def get_thing(thing_id: int) -> Thing:
+    if thing_id == 404:
+        raise errors.NotFound("there is no thing 404")
+    return Thing(name=str(thing_id))
+
+
+@things.put("/things/{thing_id}")
+async def put_thing(thing_id: int, thing: Thing) -> Thing:
+    return thing
+
+
+@things.post("/things", status_code=201)
+async def add_thing(thing: Thing) -> Thing:
+    return thing
+
+
+@things.get("/hot/{name}")
+async def below_hot(name: str) -> str:
+    return name
+
+
+@things.delete("/hot")
+async def clear_hot() -> str:
+    return "cleared"
+
+
+@things.get("/fail/{name}")
+async def fail(name: str) -> None:
+    raise make_error(name)
+
+
+@things.post("/raw-size")
+async def raw_size(request: Request) -> dict[str, Any]:
+    return {"size": len(await request.body()), "encoding": request.headers.get("content-encoding")}
+
+
+@things.get("/endless")
+async def endless() -> StreamingResponse:
+    async def lines() -> AsyncIterator[bytes]:
+        while True:
+            yield b"line\n" * 1000
+
+    return StreamingResponse(lines())
+
+
+@things.get("/broken-half-way")
+async def broken() -> StreamingResponse:
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        raise RuntimeError("half way")
+
+    return StreamingResponse(lines())
+
+
+async def signed_in(request: Request) -> Principal:
+    principal = await Doorman().authenticate(caller_of(request))
+    exchange_of(request).principal = principal
+    return principal
+
+
+@things.get("/limited")
+async def limited(request: Request, principal: Annotated[Principal, Depends(signed_in)]) -> dict[str, str]:
+    await charge(request, "dashboard", principal)
+    return {"who": principal.id}
+
+
+@things.websocket("/ws")
+async def ws(websocket: WebSocket) -> None:
+    async def talk(socket: Socket) -> None:
+        async for frame in socket:
+            if frame.type == "boom":
+                raise RuntimeError("a secret of the house")
+            if frame.type == "leave":
+                return
+            await socket.send({"type": "echo", "who": socket.principal.id, "data": frame.data})
+
+    await api_parts(websocket).sockets.serve(websocket, Scope.EVENTS_WRITE, talk)
+
+
+@things.websocket("/ws/live")
+async def live(websocket: WebSocket) -> None:
+    async def talk(socket: Socket) -> None:
+        with websocket.app.state.broadcast.joined(socket):
+            async for _ in socket:
+                pass
+
+    await api_parts(websocket).sockets.serve(websocket, Scope.EVENTS_READ, talk)
+
+
 def make_app(clock: ManualClock) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, title="Test", version="0.1.0")
     add_error_handlers(app, clock)
     app.include_router(router)
-
-    async def signed_in(request: Request) -> Principal:
-        principal = await Doorman().authenticate(caller_of(request))
-        exchange_of(request).principal = principal
-        return principal
-
-    @app.get("/things/{thing_id}")
-    async def get_thing(thing_id: int) -> Thing:
-        if thing_id == 404:
-            raise errors.NotFound("there is no thing 404")
-        return Thing(name=str(thing_id))
-
-    @app.post("/things", status_code=201)
-    async def add_thing(thing: Thing) -> Thing:
-        return thing
-
-    @app.get("/fail/{name}")
-    async def fail(name: str) -> None:
-        raise make_error(name)
-
-    @app.get("/raw-size")
-    @app.post("/raw-size")
-    async def raw_size(request: Request) -> dict[str, Any]:
-        return {"size": len(await request.body())}
-
-    @app.get("/endless")
-    async def endless() -> StreamingResponse:
-        async def lines() -> AsyncIterator[bytes]:
-            while True:
-                yield b"line\n" * 1000
-
-        return StreamingResponse(lines())
-
-    @app.get("/broken-half-way")
-    async def broken() -> StreamingResponse:
-        async def lines() -> AsyncIterator[bytes]:
-            yield b"one\n"
-            raise RuntimeError("half way")
-
-        return StreamingResponse(lines())
-
-    @app.get("/limited")
-    async def limited(request: Request, principal: Annotated[Principal, Depends(signed_in)]) -> dict[str, str]:
-        await charge(request, "dashboard", principal)
-        return {"who": principal.id}
-
-    @app.websocket("/ws")
-    async def ws(websocket: WebSocket) -> None:
-        async def talk(socket: Socket) -> None:
-            async for frame in socket:
-                if frame.type == "boom":
-                    raise RuntimeError("a secret of the house")
-                await socket.send({"type": "echo", "who": socket.principal.id, "data": frame.data})
-
-        sockets: Sockets = websocket.app.state.api.sockets
-        await sockets.serve(websocket, Scope.EVENTS_WRITE, talk)
-
+    app.include_router(things)
+    app.include_router(things, prefix="/again")
+    app.state.broadcast = Broadcast()
     return app
 
 
@@ -171,6 +212,8 @@ def make_error(name: str) -> Exception:
         return HTTPException(400, detail={"code": "REGISTER_INVALID_PASSWORD", "reason": "It is too short"})
     if name == "coded":
         return errors.Malformed("this mail address or password is wrong", code="LOGIN_BAD_CREDENTIALS")
+    if name == "upstream":
+        return HTTPException(502)
     return getattr(errors, name)("something about it")
 
 
@@ -189,7 +232,7 @@ Start = Callable[..., AbstractAsyncContextManager[Site]]
 
 @asynccontextmanager
 async def start_site(*, anonymous: bool = False, **options: Any) -> AsyncIterator[Site]:
-    settings = ApiSettings(**{"access_log": "off", **options})
+    settings = ApiSettings.model_validate({"access_log": "off", **options})
     clock = ManualClock()
     metrics = Metrics(settings.metrics_prefix)
     doorman = Doorman(anonymous=anonymous)
@@ -210,7 +253,7 @@ async def start_site(*, anonymous: bool = False, **options: Any) -> AsyncIterato
         hot_routes=[HOT],
     )
     async with serving(edge) as address, httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as http:
-        yield Site(address, http, clock, metrics, health, sockets)
+        yield Site(address, http, clock, metrics, health, sockets, app.state.broadcast)
 
 
 @pytest.fixture
