@@ -3,15 +3,20 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
+from weft.core.errors import Unavailable
 from weft.core.position import TopicPartition
+from weft.store.parquet.engine import FilesGone
 from weft.store.parquet.given import Run
 from weft.store.parquet.intake import FindStored, Given, Intake
 from weft.store.parquet.manifest import Content, Manifest
 from weft.store.parquet.shelf import Shelf, View
 from weft.store.parquet.tail import GIVEN_KEY, Tail
+
+TRIES: Final = 5
 
 FindInView = Callable[[View, Mapping[Given, int]], set[Given]]
 """Which of these given ids (with their keys) are in the files of a view."""
@@ -38,10 +43,15 @@ class Refresh:
         with self._turn:
             if self._content is not None and not always and not self._manifest.has_news:
                 return self._content
-            content = self._manifest.read(self._content)
-            self._follow(content)
-            self._content = content
-            return content
+            for _ in range(TRIES):
+                content = self._manifest.read(self._content)
+                try:
+                    self._follow(content)
+                except FilesGone:
+                    continue
+                self._content = content
+                return content
+            raise Unavailable("the owner of the store changes its files faster than this reader can follow; try again")
 
     def _follow(self, content: Content) -> None:
         shelf = self._shelf

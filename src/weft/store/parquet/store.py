@@ -34,7 +34,7 @@ from weft.store.parquet.intake import Intake
 from weft.store.parquet.manifest import Manifest
 from weft.store.parquet.owner import Owner, OwnerLock
 from weft.store.parquet.pages import check_select, select_page
-from weft.store.parquet.refresh import Refresh
+from weft.store.parquet.refresh import TRIES, Refresh
 from weft.store.parquet.scan import scan_for
 from weft.store.parquet.shelf import Shelf, View
 from weft.store.parquet.slices import PagedFiles
@@ -56,7 +56,6 @@ from weft.store.settings import StoreSettings
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-_TRIES = 5
 
 
 class ParquetStore(EventStore):
@@ -120,7 +119,7 @@ class ParquetStore(EventStore):
         self._paged = PagedFiles(self.folder)
         self._intake = Intake(
             {},
-            lambda asked: find_stored(self._engine, self._paged, self._shelf.view, asked),
+            lambda asked: self._answer(lambda view: find_stored(self._engine, self._paged, view, asked)),
             lambda topic: self._settings.cutoff_us(topic, self._clock.now_us()),
         )
         self._refresh = Refresh(self._shelf, manifest, self._intake, lambda view, asked: find_stored(self._engine, self._paged, view, asked))
@@ -300,7 +299,7 @@ class ParquetStore(EventStore):
 
     def _answer(self, work: Callable[[View], T]) -> T:
         gone: FilesGone | None = None
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             if not self._write:
                 self._refresh.now(always=gone is not None)
             with self._shelf.reading() as view:
