@@ -33,13 +33,15 @@ class Ledger:
     """Small facts in one SQLite file, each change flushed. Safe for several threads."""
 
     def __init__(self, path: Path, *, write: bool) -> None:
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if write else apsw.SQLITE_OPEN_READONLY
+        if write and not path.exists():
+            _make(path)
+        flags = apsw.SQLITE_OPEN_READWRITE if write else apsw.SQLITE_OPEN_READONLY
         self._lock = Lock()
         self._connection = apsw.Connection(str(path), flags=flags)
         try:
             self._connection.set_busy_timeout(10_000)
             if write:
-                self._connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+                self._connection.execute("PRAGMA synchronous=FULL")
                 self._connection.execute(_SCHEMA)
         except BaseException:
             self._connection.close(True)
@@ -113,3 +115,16 @@ class Ledger:
                 "INSERT OR REPLACE INTO topic VALUES (?, ?, ?, ?)",
                 (name, counts.start_offset, counts.events_trimmed, counts.events_erased),
             )
+
+
+def _make(path: Path) -> None:
+    """A new ledger. It appears whole: the file is what tells other processes that the partition is there."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    connection = apsw.Connection(str(draft))
+    try:
+        connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+        connection.execute(_SCHEMA)
+    finally:
+        connection.close(True)
+    draft.replace(path)
