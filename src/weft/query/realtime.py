@@ -22,11 +22,11 @@ RESPONSE_TIME: str = "data.response_time"
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures. A ratio or mean over nothing is null, never 0."""
+    """The figures. Without any event the error rate is 0; a mean over nothing is null."""
 
     events_per_second: float
     active_users: int
-    error_rate: float | None
+    error_rate: float
     response_time_avg: float | None
 
 
@@ -77,7 +77,7 @@ class RealtimeMetrics:
             metrics=Figures(
                 events_per_second=round(events * SECOND_US / _span_us(now_us, look_back_us, oldest_us), 3),
                 active_users=int(active[0].value or 0) if active else 0,
-                error_rate=errors / events if events else None,
+                error_rate=errors / events if events else 0.0,
                 response_time_avg=waited[0].value if waited else None,
             ),
             timestamp=times.to_text(now_us),

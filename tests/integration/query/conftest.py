@@ -136,15 +136,21 @@ def open_lab(tmp_path: Path, _accounts: Path) -> OpenLab:
     """Opens a laboratory; settings of the query room and the rate limit can be given."""
 
     @asynccontextmanager
-    async def opened(*, rate_limits: bool = False, clock: ManualClock | None = None, **settings: Any) -> AsyncIterator[Lab]:
-        clock = clock or ManualClock()
+    async def opened(
+        *,
+        rate_limits: bool = False,
+        partitions: int = 1,
+        store_class: type[ParquetStore] = ParquetStore,
+        **settings: Any,
+    ) -> AsyncIterator[Lab]:
+        clock = ManualClock()
         shutil.copy(_accounts, tmp_path / "weft.db")
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(
-                SqliteLog(f"sqlite://{tmp_path / 'log'}", settings=LogSettings(), clock=clock)
+                SqliteLog(f"sqlite://{tmp_path / 'log'}", settings=LogSettings(partitions=partitions), clock=clock)
             )
             store = await stack.enter_async_context(
-                ParquetStore(f"parquet://{tmp_path / 'store'}", settings=StoreSettings(), clock=clock)
+                store_class(f"parquet://{tmp_path / 'store'}", settings=StoreSettings(), clock=clock)
             )
             database = Database(f"sqlite:///{tmp_path / 'weft.db'}")
             stack.push_async_callback(database.close)

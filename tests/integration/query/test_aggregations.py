@@ -1,5 +1,6 @@
 """Aggregations over events: held against the same figures computed by hand."""
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -76,7 +77,7 @@ async def test_several_keys_make_rows_and_time_keys_are_times(lab: Any) -> None:
     assert missing["aggregations"] == {"2": 1, "null": 1}
 
 
-@pytest.mark.contract("SF-97", "SF-98", "SF-D41", "SF-D34")
+@pytest.mark.contract("SF-97", "SF-98", "SF-D41", "SF-D34", "HC-S31")
 async def test_what_cannot_be_computed_is_refused(lab: Any) -> None:
     refused: list[tuple[dict[str, Any], int, str | None]] = [
         ({"metric": "median"}, 422, "metric"),
@@ -96,6 +97,38 @@ async def test_what_cannot_be_computed_is_refused(lab: Any) -> None:
             assert body["details"]["field"] == field, parameters
     choices = await lab.refused("/events/aggregations", 422, metric="median")
     assert choices["details"]["allowed_values"] == ["count", "sum", "avg", "min", "max", "p95", "distinct"]
+
+
+@pytest.mark.contract("SF-333")
+async def test_sales_are_summed_up_by_product_and_day(lab: Any) -> None:
+    sales = [("bolt", 2.5, 0), ("bolt", 1.5, 0), ("nut", 1.0, 1)]
+    await lab.take(
+        [make_row(type="custom", data={"kind": "sale", "product": product, "amount": amount}) for product, amount, _ in sales],
+        times_us=[NOON_US + day * DAY_US for *_, day in sales],
+    )
+
+    asked = {"metric": "sum", "field": "data.amount", "data.kind": "sale", "group_by": ["data.product", "day"]}
+    body = await lab.get("/events/aggregations", **asked)
+
+    assert [(row["data.product"], row["value"]) for row in body["aggregations"]] == [("bolt", 4.0), ("nut", 1.0)]
+    assert body["total"] == 5.0
+
+
+NASTY = ["'; DROP TABLE events; --", '" OR "1"="1', "$1", "%s", "{}", "x' UNION SELECT 1 --", "\\", "\u0000x"]
+
+
+@pytest.mark.contract("HC-S31")
+async def test_no_value_is_ever_taken_for_a_command(lab: Any) -> None:
+    for number, text in enumerate(NASTY):
+        await lab.take([make_row(number, source=f"s{text}", data={"text": text})])
+    for text in NASTY:
+        counted = await lab.get("/events/aggregations", source=f"s{text}", group_by="source")
+        assert counted["aggregations"] == {f"s{text}": 1}
+        compared = await lab.get("/events", **{"data.text": json.dumps(text)})
+        assert [event["data"]["text"] for event in compared["data"]] == [text]
+        for parameter in ("field", "group_by"):
+            answer = await lab.client.get("/events/aggregations", params={"metric": "distinct", parameter: f"data.{text}"})
+            assert answer.status_code in {200, 422}, answer.text
 
 
 def p95(values: Sequence[float]) -> float:

@@ -9,6 +9,10 @@ from weft.core.times import SECOND_US
 from weft.testing.factories import NOON_US, make_row
 
 
+def files_with(text: bytes, folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
+
+
 async def erase(lab: Any, **conditions: Any) -> Any:
     answer = await lab.admin.post("/api/v1/erasures", json=conditions)
     assert answer.status_code == 200, answer.text
@@ -20,6 +24,7 @@ async def test_what_was_erased_is_found_nowhere_any_more(lab: Any, tmp_path: Pat
     rows = [make_row(n, user_id="ada" if n % 2 else "bob", data={"text": secret if n % 2 else "plain"}) for n in range(10)]
     ids = await lab.take(rows)
     await lab.store.flush()
+    assert files_with(b"bob", tmp_path), "this test could not see anything"
 
     erased = await erase(lab, user_id="ada")
 
@@ -28,9 +33,7 @@ async def test_what_was_erased_is_found_nowhere_any_more(lab: Any, tmp_path: Pat
     assert (await lab.get("/events"))["pagination"]["total"] == 5
     raw = await lab.get("/api/v1/topics/events/events")
     assert [event["user_id"] for event in raw["data"]] == ["bob"] * 5
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            assert secret.encode() not in path.read_bytes(), path
+    assert files_with(secret.encode(), tmp_path) == []
 
 
 async def test_every_condition_has_to_hold_and_the_end_is_not_erased(lab: Any) -> None:

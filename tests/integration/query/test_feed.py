@@ -3,16 +3,19 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
 from weft.core.erasure import Erasure
-from weft.testing.factories import make_row
+from weft.log.settings import LogSettings
+from weft.log.sqlite import SqliteLog
+from weft.testing.factories import make_batch, make_row
 
 
 @dataclass
@@ -129,14 +132,19 @@ async def test_a_reader_that_breaks_off_again_and_again_sees_every_event_once(op
         await writing
 
         assert numbers(seen) == list(range(total))
-        assert lab.parts.feeds.readers == 0 or await _none_left(lab)
+        assert await _none_left(lab)
+
+
+async def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether something another task does happens within some seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+    return True
 
 
 async def _none_left(lab: Any) -> bool:
-    async with asyncio.timeout(10):
-        while lab.parts.feeds.readers:
-            await asyncio.sleep(0.01)
-    return True
+    return await comes_true(lambda: lab.parts.feeds.readers == 0)
 
 
 async def test_a_reader_that_saw_nothing_yet_resumes_from_where_it_began(lab: Any) -> None:
@@ -166,8 +174,7 @@ async def test_only_wanted_types_and_sources_come_through_and_the_place_moves_on
         nothing = Browser(lab, f"{STREAM}?from=0:0&type=web.click")
         async with asyncio.timeout(10), nothing.connected() as messages:
             reading = asyncio.create_task(anext(messages))
-            while nothing.last_id != "0:11":
-                await asyncio.sleep(0.02)
+            assert await comes_true(lambda: nothing.last_id == "0:11")
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
         assert nothing.comments, "a quiet feed has to be heard now and then, or proxies close it"
@@ -193,9 +200,7 @@ async def test_many_readers_of_one_topic_cost_one_follower(lab: Any) -> None:
     assert len(followers) == 1
     assert all(numbers(messages) == [0, 1, 2, 3] for messages in seen)
     assert await _none_left(lab)
-    async with asyncio.timeout(5):
-        while [task for task in asyncio.all_tasks() if task.get_name().startswith("live-feed:")]:
-            await asyncio.sleep(0.01)
+    assert await comes_true(lambda: not [task for task in asyncio.all_tasks() if task.get_name().startswith("live-feed:")])
 
 
 async def test_a_reader_that_reads_nothing_holds_bounded_memory_and_delays_nobody(open_lab: Any) -> None:
@@ -330,6 +335,41 @@ async def test_a_stopping_server_tells_its_sockets_too(lab: Any) -> None:
         assert (cut["type"], cut["from"]) == ("cut", "0:2")
         await socket.wait_closed()
         assert socket.close_code == 1000
+
+
+async def test_a_topic_of_several_partitions_resumes_exactly_in_each(open_lab: Any, tmp_path: Path) -> None:
+    async with open_lab(partitions=2, feed_chunk_bytes=1024) as lab:
+        url, log_settings = f"sqlite://{tmp_path / 'log'}", LogSettings(partitions=2)
+        async with SqliteLog(url, settings=log_settings, clock=lab.clock) as other:
+            await lab.append([make_row(n, source="first") for n in range(40)])
+            await other.append(make_batch([make_row(n, source="second") for n in range(40)]))
+            chance = random.Random(3)
+            browser = Browser(lab, f"{STREAM}?from=earliest")
+            seen: list[Message] = []
+            while len(seen) < 80:
+                seen += await browser.take(min(chance.randint(1, 15), 80 - len(seen)))
+            await other.append(make_batch([make_row(40, source="second")]))
+            seen += await browser.take(1)
+
+        for source, count in (("first", 40), ("second", 41)):
+            mine = [message for message in seen if message.data["source"] == source]
+            assert numbers(mine) == list(range(count))
+        assert browser.last_id == "0:39,1:40"
+
+
+async def test_a_partition_that_appears_later_is_read_from_its_beginning(open_lab: Any, tmp_path: Path) -> None:
+    async with open_lab(partitions=2) as lab:
+        await lab.append([make_row(0)])
+        browser = Browser(lab, STREAM)
+        url, log_settings = f"sqlite://{tmp_path / 'log'}", LogSettings(partitions=2)
+        async with (
+            asyncio.timeout(10),
+            browser.connected() as messages,
+            SqliteLog(url, settings=log_settings, clock=lab.clock) as other,
+        ):
+            await other.append(make_batch([make_row(n) for n in range(3)]))
+            seen = [await anext(messages) for _ in range(3)]
+            assert [message.id for message in seen] == ["0:0,1:0", "0:0,1:1", "0:0,1:2"]
 
 
 async def test_ingest_is_not_held_up_by_a_crowd_that_reads_nothing(lab: Any) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from weft.core.position import TopicPartition
+from weft.core.times import SECOND_US
 from weft.testing.factories import NOON_US, make_row
 
 
@@ -43,7 +44,7 @@ async def test_a_raw_read_gives_what_stands_in_the_log_and_where_to_go_on(lab: A
 
 async def test_a_raw_read_steps_over_ticks(lab: Any) -> None:
     await lab.append(2)
-    await lab.log.tick("events", NOON_US)
+    await lab.log.tick("events", NOON_US + 10 * SECOND_US)
     await lab.append(2)
 
     body = await lab.get("/api/v1/topics/events/events")

@@ -25,9 +25,9 @@ router = APIRouter(tags=["metrics"])
     "/metrics/realtime",
     summary="How busy it is right now",
     description="Over the last 60 seconds of the topic `events` by the events' own times (since the first event, where that is "
-    "less): `events_per_second`; `error_rate`, events of type `error` over all; `response_time_avg`, the mean of "
-    "`data.response_time` in seconds. `active_users` counts different user ids of the last 5 minutes. A ratio or mean over "
-    "nothing is null. Computed at most once a second.",
+    "less): `events_per_second`; `error_rate`, events of type `error` over all (0 without events); `response_time_avg`, "
+    "the mean of `data.response_time` in seconds (null without any). `active_users` counts different user ids of the last 5 "
+    "minutes. Computed at most once a second.",
     responses=described(Realtime, "The figures."),
 )
 async def show_realtime(parts: Parts, principal: Reader) -> Response:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Response, WebSocket
+from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
 from weft.api.parts import api_parts
@@ -67,6 +68,7 @@ async def read_topic(topic: TopicName, query: Annotated[ReadQuery, Query()], par
 @router.get(
     "/api/v1/topics/{topic}/stream",
     summary="A live feed of a topic, as server-sent events",
+    response_class=StreamingResponse,
     description="Each event's id is its place (`partition:offset`, of every partition), so that a browser that reconnects goes "
     "on exactly where it was. `gap` events name offsets that cannot be sent; a `cut` event says why the feed ends and from "
     "where to go on. A comment is sent when nothing happens for a while.",
