@@ -9,7 +9,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from docs.generator.page import ROOT
+from docs.generator.tree import imports_of, modules
 
+# Asked for by name because a package we import needs them and does not bring them, and why.
+NEEDED_BY_OTHERS = {
+    "aiosqlite": "SQLAlchemy's driver for SQLite",
+    "email-validator": "checks the addresses of accounts",
+    "greenlet": "SQLAlchemy's asynchronous side",
+    "fastapi-swagger": "its files are served, its code is not called",
+    "httptools": "uvicorn's parser",
+    "python-multipart": "reads the login form",
+    "websockets": "uvicorn's WebSocket protocol",
+}
 FILES = ("requirements.txt", "requirements-dev.txt", "requirements-uv.txt")
 
 
@@ -109,3 +120,15 @@ def test_types_are_checked_strictly(project: dict[str, Any]) -> None:
     assert project["tool"]["pyright"]["typeCheckingMode"] == "strict"
     assert project["tool"]["pyright"]["include"] == ["src"]
     assert (ROOT / "src" / "weft" / "py.typed").exists()
+
+
+def test_no_dependency_is_asked_for_in_vain(project: dict[str, Any]) -> None:
+    from importlib.metadata import packages_distributions
+
+    brought_by = packages_distributions()
+    imported = {name.split(".")[0] for module in modules().values() for name in imports_of(module)}
+    used = {canonicalize_name(package) for name in imported for package in brought_by.get(name, [])}
+    asked = {canonicalize_name(Requirement(text).name) for text in project["project"]["dependencies"]}
+
+    assert asked - used - set(NEEDED_BY_OTHERS) == set(), "nothing imports these"
+    assert set(NEEDED_BY_OTHERS) - asked == set()
