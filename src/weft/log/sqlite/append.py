@@ -94,7 +94,7 @@ class Appender:
     ) -> None:
         self.ownership = ownership
         self.flushes_s: deque[float] = deque(maxlen=_FLUSHES_KEPT)
-        self.refusal: str | None = None
+        self._failure: str | None = None
         self.bell = Bell(root)
         self.checkpointer = Checkpointer(ownership, settings.checkpoint_interval_s)
         self.live = LiveSegment(ownership, self.checkpointer, settings, clock)
@@ -182,7 +182,7 @@ class Appender:
         size = sum(request.size_bytes for request in requests if isinstance(request, AppendRequest))
         refused: Answers = []
         if self._reserve.is_short():
-            error = self._full()
+            error = StorageFull(self._shortage(), free_bytes=self._reserve.free_bytes())
             refused = [(request.answer, error) for request in requests if not request.topic.startswith(CONTROL_PREFIX)]
             requests = [request for request in requests if request.topic.startswith(CONTROL_PREFIX)]
             if not requests:
@@ -232,7 +232,7 @@ class Appender:
         self.live.write(stored, drafts)
         self.flushes_s.append(self._clock.steady_s() - began_s)
         self._unique.stored(stored, self._clock.now_us())
-        self.refusal = None
+        self._failure = None
         return Flushed(answers, stored, drafts)
 
     def _add(self, group: Group, request: Write, end_of: Callable[[str], TopicEnd]) -> Appended | None:
@@ -253,13 +253,16 @@ class Appender:
         numbers = [end.number for end in (*self.live.ends.values(), *drafts.values())]
         return max(numbers, default=-1) + 1
 
-    def _full(self) -> StorageFull:
-        free = self._reserve.free_bytes()
-        self.refusal = (
-            f"the disk of the log has {free // 1024**2} MiB left, less than log.min_free_bytes "
+    @property
+    def refusal(self) -> str | None:
+        """Why events are refused at the moment, in a sentence, or None."""
+        return self._failure or (self._shortage() if self._reserve.is_short() else None)
+
+    def _shortage(self) -> str:
+        return (
+            f"the disk of the log has {self._reserve.free_bytes() // 1024**2} MiB left, less than log.min_free_bytes "
             f"({self._settings.min_free_bytes // 1024**2} MiB); free some space"
         )
-        return StorageFull(self.refusal, free_bytes=free)
 
     def _failed(self, failure: Exception) -> WeftError:
         """Leave the segment for good and say what happened; nothing of the group may be readable later."""
@@ -271,9 +274,9 @@ class Appender:
         try:
             self.live.begin()
         except (apsw.Error, OSError) as again:
-            self.refusal = f"the disk of the log failed ({failure}) and no new segment could be begun ({again})"
-            return TimedOut(f"{self.refusal}; whether these events were kept is unknown until the log is opened again")
-        self.refusal = f"the last flush failed: {failure}"
+            self._failure = f"the disk of the log failed ({failure}) and no new segment could be begun ({again})"
+            return TimedOut(f"{self._failure}; whether these events were kept is unknown until the log is opened again")
+        self._failure = f"the last flush failed: {failure}"
         if isinstance(failure, WeftError):
             return failure
         if is_full:

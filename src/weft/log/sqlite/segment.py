@@ -11,7 +11,7 @@ from typing import Final, cast
 
 import apsw
 
-from weft.core.errors import Unsupported
+from weft.core.errors import Unavailable, Unsupported
 from weft.log.sqlite.frame import Frame
 
 OFFSET_BITS: Final = 46
@@ -105,7 +105,7 @@ def create(path: Path, epoch: int, ends: dict[str, TopicEnd]) -> apsw.Connection
             connection.execute("INSERT INTO owner VALUES (?)", (epoch,))
             for name, end in ends.items():
                 insert_topic(connection, name, end)
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection, path)
         connection.wal_autocheckpoint(0)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         sync_folder(path.parent)
@@ -113,6 +113,11 @@ def create(path: Path, epoch: int, ends: dict[str, TopicEnd]) -> apsw.Connection
         connection.close(True)
         raise
     return connection
+
+
+def _use_wal(connection: apsw.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA journal_mode=WAL").get != "wal":
+        raise Unavailable(f"the file system of {path} cannot hold a SQLite write-ahead log; use a local disk")
 
 
 def insert_topic(connection: apsw.Connection, name: str, end: TopicEnd) -> None:
