@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import zstandard
 from starlette.exceptions import HTTPException
@@ -13,6 +13,7 @@ from weft.api.uvicorn_protocol import CONNECTION, Connection
 from weft.core.clock import Clock
 from weft.core.errors import Busy, Malformed, TooLarge
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 
@@ -57,7 +58,7 @@ class BodyReader:
         connection: Connection | None = scope["state"].get(CONNECTION) if "state" in scope else None
         body = None if connection is None else connection.take_body(scope)
         if body is None:
-            body = await self._receive_in_time(receive, limit_bytes)
+            body = await self.in_time(self._receive_whole(receive, limit_bytes))
         if len(body) > limit_bytes:
             raise too_large(limit_bytes, "sent")
         encoding = headers.get(b"content-encoding")
@@ -67,13 +68,14 @@ class BodyReader:
             return decompress(body, encoding, limit_bytes)
         return await asyncio.to_thread(decompress, body, encoding, limit_bytes)
 
-    async def _receive_in_time(self, receive: Receive, limit_bytes: int) -> bytes:
+    async def in_time(self, waiting: Awaitable[T], since_s: float | None = None) -> T:
+        """What a client sends, if it comes within the time for a body that began at `since_s`. Raises SlowBody."""
         task = asyncio.current_task()
-        self._reading[task] = self._steady_s()
+        self._reading[task] = self._steady_s() if since_s is None else since_s
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(self._interval_s, self._look)
         try:
-            return await self._receive_whole(receive, limit_bytes)
+            return await waiting
         except asyncio.CancelledError:
             if task is None or task not in self._overdue:
                 raise

@@ -46,6 +46,7 @@ class Edge:
         self._app = app
         self._routes = RouteTable(app)
         self._metrics = metrics
+        self._clock = clock
         self._max_body_bytes = settings.max_body_bytes
         self._bodies = BodyReader(settings, clock)
         self._answering = Answering(settings=settings, clock=clock, rate_limits=rate_limits)
@@ -80,12 +81,19 @@ class Edge:
         exchange = answering.open(scope, headers)
         # A copy: the framework writes the matched route into it, and HEAD is asked as GET.
         inner = {**scope, SCOPE_KEY: exchange}
-        call = FrameworkCall(receive, send, lambda: answering.common_headers(exchange, headers), self._max_body_bytes)
+        call = FrameworkCall(
+            receive,
+            send,
+            headers=lambda: answering.common_headers(exchange, headers),
+            bodies=self._bodies,
+            clock=self._clock,
+            limit_bytes=self._max_body_bytes,
+        )
         answer: HotResponse | None = None
         try:
             answer = self._answer_here(scope, headers)
             if answer is None:
-                await call.prepare(inner, headers, self._bodies)
+                await call.prepare(inner, headers)
                 await self._app(inner, call.receive, call.send)
         except ClientGone:
             call.status = GONE

@@ -6,6 +6,7 @@ from typing import Any
 
 from weft.api.body import BodyReader, too_large
 from weft.api.origins import RawHeaders
+from weft.core.clock import Clock
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -14,7 +15,16 @@ Send = Callable[[Any], Awaitable[None]]
 class FrameworkCall:
     """Stands between the server and the framework for one request."""
 
-    def __init__(self, receive: Receive, send: Send, headers: Callable[[], RawHeaders], max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        *,
+        headers: Callable[[], RawHeaders],
+        bodies: BodyReader,
+        clock: Clock,
+        limit_bytes: int,
+    ) -> None:
         self.status = 0
         """The status that was sent, 0 before."""
         self.is_done = False
@@ -22,36 +32,45 @@ class FrameworkCall:
         self._receive = receive
         self._send = send
         self._headers = headers
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
+        self._steady_s = clock.steady_s
+        self._since_s: float | None = None
+        self._limit_bytes = limit_bytes
+        self._has_more = True
         self._size_bytes = 0
         self._whole: bytes | None = None
         self._is_head = False
 
-    async def prepare(self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], bodies: BodyReader) -> None:
+    async def prepare(self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes]) -> None:
         """Turn HEAD into GET, and unpack a packed body. Raises what `BodyReader.read` raises."""
         if scope["method"] == "HEAD":
             self._is_head = True
             scope["method"] = "GET"
         declared = headers.get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._max_body_bytes:
-            raise too_large(self._max_body_bytes, "sent")
+        if not declared.isdigit() or int(declared) > self._limit_bytes:
+            raise too_large(self._limit_bytes, "sent")
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            self._whole = await bodies.read(scope, self._receive, headers, self._max_body_bytes)
+            self._whole = await self._bodies.read(scope, self._receive, headers, self._limit_bytes)
             kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-encoding", b"content-length"}]
             scope["headers"] = [*kept, (b"content-length", b"%d" % len(self._whole))]
 
     async def receive(self) -> Any:
-        """The next part of the request. Raises TooLarge beyond the limit."""
+        """The next part of the request. Raises TooLarge beyond the limit, SlowBody beyond the time."""
         if self._is_head and self.is_done:
             return {"type": "http.disconnect"}
         if self._whole is not None:
             body, self._whole = self._whole, None
             return {"type": "http.request", "body": body, "more_body": False}
-        message = await self._receive()
+        if not self._has_more:
+            return await self._receive()  # waits for the client to go away, however long that takes
+        if self._since_s is None:
+            self._since_s = self._steady_s()
+        message = await self._bodies.in_time(self._receive(), self._since_s)
+        self._has_more = bool(message.get("more_body", False))
         if message["type"] == "http.request":
             self._size_bytes += len(message.get("body", b""))
-            if self._size_bytes > self._max_body_bytes:
-                raise too_large(self._max_body_bytes, "sent")
+            if self._size_bytes > self._limit_bytes:
+                raise too_large(self._limit_bytes, "sent")
         return message
 
     async def send(self, message: Any) -> None:

@@ -231,7 +231,9 @@ Start = Callable[..., AbstractAsyncContextManager[Site]]
 
 
 @asynccontextmanager
-async def start_site(*, anonymous: bool = False, **options: Any) -> AsyncIterator[Site]:
+async def start_site(
+    *, anonymous: bool = False, wrap: Callable[[Any], Any] = lambda edge: edge, **options: Any
+) -> AsyncIterator[Site]:
     settings = ApiSettings.model_validate({"access_log": "off", **options})
     clock = ManualClock()
     metrics = Metrics(settings.metrics_prefix)
@@ -252,7 +254,7 @@ async def start_site(*, anonymous: bool = False, **options: Any) -> AsyncIterato
         metrics=metrics,
         hot_routes=[HOT],
     )
-    async with serving(edge) as address, httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as http:
+    async with serving(wrap(edge)) as address, httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as http:
         yield Site(address, http, clock, metrics, health, sockets, app.state.broadcast)
 
 
