@@ -1,12 +1,17 @@
 """The application: every role's parts behind one edge."""
 
+import asyncio
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from weft.api.edge import Edge
 from weft.api.errors import add_error_handlers
 from weft.api.health import Probe
+from weft.api.metrics import Metrics
 from weft.api.openapi import OpenApi
 from weft.api.parts import ApiParts
 from weft.api.rate_limit import RateLimits
@@ -15,6 +20,7 @@ from weft.api.websocket import Sockets
 from weft.app.gauges import Gauges
 from weft.app.parts import Parts
 from weft.app.plan import Plan
+from weft.app.process import Asgi
 from weft.app.resources import Resources, log_folder
 from weft.auth.routes import router as accounts
 from weft.core.errors import Unavailable
@@ -31,7 +37,7 @@ from weft.store.port import EventStore
 class Application:
     """What a server serves, and what runs beside it."""
 
-    asgi: Edge
+    asgi: Asgi
     parts: Parts
 
 
@@ -78,7 +84,33 @@ async def _assembled(resources: Resources, parts: Parts) -> Application:
         metrics=resources.metrics,
         hot_routes=parts.hot_routes,
     )
-    return Application(asgi=edge, parts=parts)
+    return Application(asgi=_traced(edge, resources), parts=parts)
+
+
+def _traced(edge: Edge, resources: Resources) -> Asgi:
+    """The edge with a span round each request, where a collector is set. Its SDK is loaded only then."""
+    settings = resources.settings.api
+    if settings.otlp_endpoint is None:
+        return edge
+    from weft.api.tracing import Tracing
+
+    tracing = Tracing(edge, settings=settings, service=resources.service, version=resources.version)
+    resources.at_end(lambda: asyncio.to_thread(tracing.close))
+    return tracing
+
+
+def metrics_alone(metrics: Metrics) -> Asgi:
+    """An application that answers GET /metrics and nothing else, for a listener of its own."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/metrics" and scope["method"] in {"GET", "HEAD"}:
+            text, content_type = metrics.exposition(Headers(scope=scope).get("accept", ""))
+            response = Response(text, headers={"Content-Type": content_type})
+        else:
+            response = PlainTextResponse("There is only /metrics here.\n", 404)
+        await response(scope, receive, send)
+
+    return answer
 
 
 async def common(resources: Resources) -> Parts:

@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ FRAME_MARGIN_BYTES: Final = 4096
 """So much beyond its limit a frame may be for the kit, not the protocol, to refuse it with a sentence."""
 HARD_EXIT: Final = 130
 
-Asgi = Callable[..., Any]
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class WorkerFailed(WeftError):

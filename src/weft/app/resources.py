@@ -1,6 +1,7 @@
 """What a process holds open: log, store, database, accounts. Opened on first need, once, and closed in reverse order."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,11 @@ class Resources:
         self._query: QueryParts | None = None
 
     @property
+    def service(self) -> str:
+        """The name this process answers with."""
+        return self._needs.service
+
+    @property
     def appends(self) -> bool:
         """Whether this process may append to the log."""
         return self._needs.appends
@@ -72,6 +78,10 @@ class Resources:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, trace)
+
+    def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close something else too, before everything that was opened before it."""
+        self._stack.push_async_callback(close)
 
     async def log(self) -> Log:
         """The log: to append where a role of this process does, else to read."""

@@ -5,10 +5,11 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack
 
 from weft import __version__
 from weft.api.logger import configure_logging
-from weft.app.application import Application, compose
+from weft.app.application import Application, compose, metrics_alone
 from weft.app.config import Configuration
 from weft.app.local_key import make_local_key
 from weft.app.plan import Plan, make_plan
@@ -60,14 +61,21 @@ async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: 
         failures.append(failure)
         stop.set()
 
-    with stop.listening():
-        listener = bind(plan.host, plan.port)
+    with stop.listening(), ExitStack() as sockets:
+        listener = sockets.enter_context(bind(plan.host, plan.port))
+        aside = None
+        if settings.app.metrics_port is not None and settings.api.metrics_enabled:
+            aside = sockets.enter_context(bind(plan.host, settings.app.metrics_port))
         settings.app.data_dir.mkdir(parents=True, exist_ok=True)
         async with Resources(settings, plan.needs, clock=clock, version=settings.app.version or __version__) as resources:
             application = await compose(resources, plan)
             made = await make_first_administrator(await resources.auth())
             await make_local_key(settings.app.data_dir, await resources.auth())
-            async with running(application.parts.workers, failed), serving(application.asgi, listener, settings):
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(running(application.parts.workers, failed))
+                if aside is not None:
+                    await stack.enter_async_context(serving(metrics_alone(resources.metrics), aside, settings))
+                await stack.enter_async_context(serving(application.asgi, listener, settings))
                 run_file = _run_file(plan, listener, clock)
                 with announced(settings.app.data_dir, run_file):
                     resources.health.started()
