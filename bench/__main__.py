@@ -50,9 +50,11 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     parts = [
         f"# {result['name']}\n",
         f"`{result['command']}`, {result['measured_at']}, medians of {result.get('rounds', 'several')} interleaved rounds.\n",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
-        f"kernel {machine['kernel']}, Python {machine['python']}; a 4 KiB flush takes {machine['flush_4k_us']} µs here. "
-        "Load and server share the cores; compare only figures of this page.\n",
+        (
+            f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
+            f"kernel {machine['kernel']}, Python {machine['python']}; a 4 KiB flush takes {machine['flush_4k_us']} µs here. "
+            "Load and server share the cores; compare only figures of this page.\n"
+        ),
         _rows(result["rows"]),
     ]
     if result.get("ratios"):
