@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -16,14 +16,14 @@ import zstandard
 
 from weft.core.batch import Batch, LogBatch
 from weft.core.clock import Clock
-from weft.core.errors import Corrupt, StorageFull, TimedOut, Unavailable, WeftError
+from weft.core.errors import Corrupt, Malformed, StorageFull, TimedOut, Unavailable, WeftError
 from weft.core.times import SECOND_US
 from weft.log.port import Appended
 from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
 from weft.log.sqlite.group import Group, Stored
 from weft.log.sqlite.kept import KeptRepeats
-from weft.log.sqlite.live import LiveSegment
+from weft.log.sqlite.live import Fenced, LiveSegment
 from weft.log.sqlite.partition import Ownership
 from weft.log.sqlite.reading import PartitionReader
 from weft.log.sqlite.repeats import Place, RepeatIndex
@@ -82,7 +82,7 @@ class Flushed:
 
     answers: Answers
     stored: Sequence[Stored] = ()
-    ends: dict[str, TopicEnd] | None = None
+    ends: dict[str, TopicEnd] = field(default_factory=dict[str, TopicEnd])
     size_bytes: int = 0
 
 
@@ -95,6 +95,7 @@ class Appender:
         self.ownership = ownership
         self.flushes_s: deque[float] = deque(maxlen=_FLUSHES_KEPT)
         self._failure: str | None = None
+        self._fenced: Fenced | None = None
         self.bell = Bell(root)
         self.checkpointer = Checkpointer(ownership, settings.checkpoint_interval_s)
         self.live = LiveSegment(ownership, self.checkpointer, settings, clock)
@@ -194,10 +195,30 @@ class Appender:
             self._ring()
 
     def _flushed(self, requests: Sequence[Write]) -> Flushed:
+        if self._fenced is not None:
+            return Flushed([(request.answer, self._fenced) for request in requests])
         try:
-            return self._flush(requests)
+            answers, stored, drafts = self._prepared(requests)
+        except Exception as failure:  # one request that cannot be stored must not take the others with it
+            return self._one_by_one(requests, failure)
+        try:
+            self._flush(stored, drafts)
         except Exception as failure:  # whatever it was, nothing of the group may count, and the next group is tried
-            error = self._failed(failure)
+            return self._after_failure(requests, self._failed(failure))
+        return Flushed(answers, stored, drafts)
+
+    def _one_by_one(self, requests: Sequence[Write], failure: Exception) -> Flushed:
+        if len(requests) == 1:
+            error = failure if isinstance(failure, WeftError) else Malformed(f"this batch cannot be stored: {failure!r}")
+            return Flushed([(requests[0].answer, error)])
+        parts = [self._flushed([request]) for request in requests]
+        return Flushed(
+            [answer for part in parts for answer in part.answers],
+            [item for part in parts for item in part.stored],
+            {name: end for part in parts for name, end in part.ends.items()},
+        )
+
+    def _after_failure(self, requests: Sequence[Write], error: WeftError) -> Flushed:
         answers: Answers = [(request.answer, error) for request in requests]
         control = [request for request in requests if request.topic.startswith(CONTROL_PREFIX)]
         if not isinstance(error, StorageFull) or not control or len(control) == len(requests):
@@ -213,7 +234,8 @@ class Appender:
         except OSError as failure:
             logger.warning("log_followers_not_woken", reason=str(failure))
 
-    def _flush(self, requests: Sequence[Write]) -> Flushed:
+    def _prepared(self, requests: Sequence[Write]) -> tuple[Answers, list[Stored], dict[str, TopicEnd]]:
+        """Frames and answers of a group; nothing has happened yet."""
         drafts: dict[str, TopicEnd] = {}
 
         def end_of(topic: str) -> TopicEnd:
@@ -227,13 +249,14 @@ class Appender:
         group = Group(self.ownership.partition, end_of, self._compressor, self._settings.merge_bytes)
         self._unique.begin()
         answers: Answers = [(request.answer, self._add(group, request, end_of)) for request in requests]
-        stored = group.finish()
+        return answers, group.finish(), drafts
+
+    def _flush(self, stored: Sequence[Stored], drafts: dict[str, TopicEnd]) -> None:
         began_s = self._clock.steady_s()
         self.live.write(stored, drafts)
         self.flushes_s.append(self._clock.steady_s() - began_s)
         self._unique.stored(stored, self._clock.now_us())
         self._failure = None
-        return Flushed(answers, stored, drafts)
 
     def _add(self, group: Group, request: Write, end_of: Callable[[str], TopicEnd]) -> Appended | None:
         if isinstance(request, TickRequest):
@@ -266,6 +289,8 @@ class Appender:
 
     def _failed(self, failure: Exception) -> WeftError:
         """Leave the segment for good and say what happened; nothing of the group may be readable later."""
+        if isinstance(failure, Fenced):
+            return self._stop(failure)
         self.live.leave()
         logger.error("log_flush_failed", partition=self.ownership.partition, reason=repr(failure))
         is_full = isinstance(failure, apsw.FullError)
@@ -273,6 +298,8 @@ class Appender:
             self._reserve.release()
         try:
             self.live.begin()
+        except Fenced as fenced:
+            return self._stop(fenced)
         except (apsw.Error, OSError) as again:
             self._failure = f"the disk of the log failed ({failure}) and no new segment could be begun ({again})"
             return TimedOut(f"{self._failure}; whether these events were kept is unknown until the log is opened again")
@@ -282,6 +309,12 @@ class Appender:
         if is_full:
             return StorageFull(f"the disk of the log is full; these events were not kept ({failure})")
         return Unavailable(f"these events could not be made durable and were not kept ({failure})")
+
+    def _stop(self, fenced: Fenced) -> Fenced:
+        self._fenced = fenced
+        self._failure = fenced.message
+        self.live.close()
+        return fenced
 
     def _read_place(self, place: Place) -> Sequence[LogBatch]:
         found: list[LogBatch] = []

@@ -25,6 +25,10 @@ from weft.log.sqlite.segment import (
 from weft.log.sqlite.segment_reader import SegmentReader
 
 
+class Fenced(Unavailable):
+    """Another process owns the partition now. Nothing may be written any more, not even to seal a segment."""
+
+
 class LiveSegment:
     """Writes groups, rolls to a new file by size, age or trouble. For one thread."""
 
@@ -64,7 +68,7 @@ class LiveSegment:
         connection = self._connection or self._begin()
         connection.execute("BEGIN IMMEDIATE")
         if owner_epoch(connection) != self._ownership.epoch:
-            raise Unavailable(f"another process has taken partition {self._ownership.partition}; this one stops appending")
+            raise Fenced(f"another process has taken partition {self._ownership.partition}; this one stops appending")
         for name, end in ends.items():
             known = self.ends.get(name)
             if known is None:
@@ -129,6 +133,10 @@ class LiveSegment:
     def _begin(self) -> apsw.Connection:
         number = self.number + 1
         path = self._folder / file_name(number)
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError as taken:
+            raise Fenced(f"another process has begun {path}; this one stops appending") from taken
         try:
             connection = create(path, self._ownership.epoch, self.ends)
         except BaseException:

@@ -156,8 +156,7 @@ class SqliteLog(Log):
     def _settle(self, flushed: Flushed) -> None:
         """On the loop, once a group: show what was stored, give the answers, wake who follows."""
         self._queued_bytes -= flushed.size_bytes
-        if flushed.ends is not None:
-            self._own_ends.update(flushed.ends)
+        self._own_ends.update(flushed.ends)
         for stored in flushed.stored:
             self._recent.add(stored.batch)
         for answer, outcome in flushed.answers:
