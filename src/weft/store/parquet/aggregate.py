@@ -10,7 +10,8 @@ from weft.core.errors import Invalid
 from weft.core.times import DAY_US, HOUR_US
 from weft.store.parquet.conditions import Parameters, check_range, is_open_range, json_path
 from weft.store.parquet.engine import Engine
-from weft.store.parquet.scan import Scan
+from weft.store.parquet.scan import HOUR, Scan, floored
+from weft.store.parquet.tally import tally
 from weft.store.query import Aggregate, Group, Series, SeriesColumns, Trend, TrendRow
 from weft.store.settings import StoreSettings
 
@@ -24,13 +25,13 @@ _NUMBERS: Final = {
 _KEY_COLUMNS: Final = ("type", "source", "severity", "user_id")
 _TIME_KEYS: Final = {"hour": HOUR_US, "day": DAY_US}
 _FUNCTIONS: Final = {
-    "sum": "sum({})",
-    "avg": "avg({})",
-    "min": "min({})",
-    "max": "max({})",
-    "p95": "quantile_cont({}, 0.95)",
-    "count": "count({})",
-    "distinct": "count(DISTINCT {})",
+    "sum": "sum(v) FILTER (isfinite(v))",
+    "avg": "avg(v) FILTER (isfinite(v))",
+    "min": "min(v) FILTER (isfinite(v))",
+    "max": "max(v) FILTER (isfinite(v))",
+    "p95": "quantile_cont(v, 0.95) FILTER (isfinite(v))",
+    "count": "count(v)",
+    "distinct": "count(DISTINCT v)",
 }
 
 
@@ -51,21 +52,13 @@ def check_aggregate(asked: Aggregate, settings: StoreSettings) -> None:
 
 def answer_aggregate(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[Group]:
     """The groups of the scan."""
-    if scan.is_empty:
-        rows: Sequence[Any] = [] if asked.group_by else [(0 if asked.metric in {"count", "distinct"} else None,)]
-    else:
-        parameters = Parameters()
-        names = [f"k{index}" for index in range(len(asked.group_by))]
-        keys = [f"{_key(key, asked, parameters)} AS {name}" for key, name in zip(asked.group_by, names, strict=True)]
-        value = _value(asked, parameters)
-        columns = ", ".join([*keys, f"{value} AS v"])
-        of = "*" if value == "1" else "v"
-        grouping = f" GROUP BY {', '.join(names)}" if names else ""
-        sql = (
-            f"SELECT {', '.join([*names, _FUNCTIONS[asked.metric].format(of)])} FROM ({scan.sql(columns, parameters)}){grouping}"
-            f" LIMIT {asked.limit + 1}"
-        )
-        rows = engine.rows(sql, parameters.values, scan.tables)
+    counted, rest = tally(scan, asked)
+    found = {tuple(row[:-1]): row[-1] for row in _rows(engine, rest, asked)}
+    for keys, value in counted.items():
+        found[keys] = found.get(keys, 0) + value
+    if not asked.group_by and not found:
+        found[()] = 0 if asked.metric in {"count", "distinct"} else None
+    rows = [(*keys, value) for keys, value in found.items()]
     if len(rows) > asked.limit:
         raise Invalid(
             f"there are more than {asked.limit} groups; ask for a shorter range, fewer keys or a larger limit",
@@ -74,6 +67,19 @@ def answer_aggregate(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[G
         )
     groups = [_group(asked, row) for row in rows]
     return sorted(groups, key=lambda group: [_rank(key) for key in group.keys])
+
+
+def _rows(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[Any]:
+    if scan.is_empty:
+        return []
+    parameters = Parameters()
+    names = [f"k{index}" for index in range(len(asked.group_by))]
+    keys = [f"{_key(key, asked, parameters)} AS {name}" for key, name in zip(asked.group_by, names, strict=True)]
+    columns = ", ".join([*keys, f"{_value(asked, parameters)} AS v"])
+    metric = ", ".join([*names, _FUNCTIONS[asked.metric]])
+    grouping = f" GROUP BY {', '.join(names)}" if names else ""
+    sql = f"SELECT {metric} FROM ({scan.sql(columns, parameters)}){grouping} LIMIT {asked.limit + 1}"
+    return engine.rows(sql, parameters.values, scan.tables)
 
 
 def check_trend(asked: Trend) -> None:
@@ -88,7 +94,7 @@ def answer_trend(engine: Engine, scan: Scan, asked: Trend) -> Sequence[TrendRow]
     if scan.is_empty:
         return []
     parameters = Parameters()
-    columns = f"{_floored('epoch_us(time)', parameters.add(asked.interval_us))} AS t, user_id, type"
+    columns = f"{_start_of(asked.interval_us)} AS t, user_id, type"
     sql = (
         "SELECT t, count(*), count(DISTINCT user_id), count(*) FILTER (type = 'error')"
         f" FROM ({scan.sql(columns, parameters)}) GROUP BY t ORDER BY t"
@@ -117,7 +123,7 @@ def answer_series(engine: Engine, scan: Scan, asked: Series) -> SeriesColumns:
     columns = f"{bucket} AS b, {_number(asked.field, parameters)} AS v, time, id"
     sql = (
         "SELECT b, min(v), max(v), avg(v), arg_max(v, (time, id)), count(*)"
-        f" FROM ({scan.sql(columns, parameters)}) WHERE v IS NOT NULL GROUP BY b ORDER BY b"
+        f" FROM ({scan.sql(columns, parameters)}) WHERE isfinite(v) GROUP BY b ORDER BY b"
     )
     rows = engine.rows(sql, parameters.values, scan.tables)
     return SeriesColumns(
@@ -132,7 +138,7 @@ def answer_series(engine: Engine, scan: Scan, asked: Series) -> SeriesColumns:
 
 
 def _number(field: str, parameters: Parameters) -> str:
-    """A field as a finite number or NULL."""
+    """A field as a number, perhaps not a finite one, or NULL."""
     if field in _NUMBERS:
         return f"{_NUMBERS[field]}::DOUBLE"
     if not field.startswith("data."):
@@ -141,8 +147,7 @@ def _number(field: str, parameters: Parameters) -> str:
             field="field",
             allowed_values=["data.<path>", *_NUMBERS],
         )
-    number = f"TRY_CAST(json_extract(data, {parameters.add(json_path(field))})::VARCHAR AS DOUBLE)"
-    return f"CASE WHEN isfinite({number}) THEN {number} END"
+    return f"TRY_CAST(json_extract(data, {parameters.add(json_path(field))})::VARCHAR AS DOUBLE)"
 
 
 def _value(asked: Aggregate, parameters: Parameters) -> str:
@@ -164,9 +169,9 @@ def _key(name: str, asked: Aggregate, parameters: Parameters) -> str:
     if name in _KEY_COLUMNS:
         return name
     if name in _TIME_KEYS:
-        return _floored("epoch_us(time)", str(_TIME_KEYS[name]))
+        return _start_of(_TIME_KEYS[name])
     if name == "interval":
-        return _floored("epoch_us(time)", parameters.add(asked.interval_us))
+        return _start_of(asked.interval_us or 1)
     return _json_value(name, parameters)
 
 
@@ -184,9 +189,11 @@ def _json_value(field: str, parameters: Parameters) -> str:
     )
 
 
-def _floored(time: str, width: str) -> str:
-    """The start of the interval a time lies in, also before 1970."""
-    return f"{time} - (({time} % {width}) + {width}) % {width}"
+def _start_of(width_us: int) -> str:
+    """The start of the interval an event lies in. The width is a whole number, so it may stand in the text."""
+    if width_us == HOUR_US:
+        return HOUR
+    return floored(HOUR if width_us % HOUR_US == 0 else "epoch_us(time)", int(width_us))
 
 
 def _group(asked: Aggregate, row: Sequence[Any]) -> Group:

@@ -38,8 +38,8 @@ def json_path(field: str) -> str:
 
 
 def conditions(asked: Filter, parameters: Parameters) -> str:
-    """What an event must fulfil, as SQL."""
-    parts = _times(asked, parameters)
+    """What an event must fulfil besides the range of time, as SQL."""
+    parts: list[str] = []
     for column, values in (
         ("type", asked.types),
         ("source", asked.sources),
@@ -61,13 +61,14 @@ def conditions(asked: Filter, parameters: Parameters) -> str:
     return " AND ".join(parts) or "true"
 
 
-def _times(asked: Filter, parameters: Parameters) -> list[str]:
+def within(asked: Filter, parameters: Parameters) -> str:
+    """The range of time, as SQL."""
     parts: list[str] = []
     if asked.start_us is not None:
         parts.append(f"time >= make_timestamptz({parameters.add(asked.start_us)}::BIGINT)")
     if asked.end_us is not None:
         parts.append(f"time < make_timestamptz({parameters.add(asked.end_us)}::BIGINT)")
-    return parts
+    return " AND ".join(parts) or "true"
 
 
 def _one_of(column: str, values: Sequence[str], parameters: Parameters) -> str:
@@ -94,6 +95,11 @@ def may_hold(file: StoredFile, asked: Filter) -> bool:
         and (asked.types is None or any(name in file.types for name in asked.types))
         and (asked.sources is None or file.sources is None or any(name in file.sources for name in asked.sources))
     )
+
+
+def is_inside(file: StoredFile, asked: Filter) -> bool:
+    """Whether all times of a file are in the range."""
+    return (asked.start_us is None or file.min_us >= asked.start_us) and (asked.end_us is None or file.max_us < asked.end_us)
 
 
 def is_open_range(asked: Filter) -> bool:

@@ -6,9 +6,11 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from weft.core.columns import EVENT_SCHEMA
 from weft.core.event import Event
 from weft.core.times import from_datetime
 
+EVENT_NAMES: Final = ", ".join(f'"{name}"' for name in EVENT_SCHEMA.names)
 EVENT_COLUMNS: Final = (
     "id, type, source, epoch_us(time), epoch_us(received_at), subject, severity, user_id, session_id, correlation_id, tags, data,"
     ' metadata, "partition", "offset"'

@@ -7,10 +7,11 @@ from weft.core.errors import Invalid, TooLarge
 from weft.store.parquet.conditions import Parameters, check_range
 from weft.store.parquet.cursor import Cursor, decode, encode
 from weft.store.parquet.engine import Engine
-from weft.store.parquet.events import EVENT_COLUMNS, to_event
+from weft.store.parquet.events import EVENT_COLUMNS, EVENT_NAMES, to_event
 from weft.store.parquet.looks import looks
 from weft.store.parquet.scan import Scan
 from weft.store.parquet.slices import PagedFiles
+from weft.store.parquet.tally import count_all
 from weft.store.query import Page, Select
 from weft.store.settings import StoreSettings
 
@@ -45,7 +46,7 @@ def select_page(engine: Engine, paged: PagedFiles, scan: Scan, select: Select) -
     if len(rows) > select.limit:
         last = events[-1]
         cursor = encode(Cursor(select.order, select.filter.topic, last.time_us, last.id, last.source))
-    return Page(events, cursor, _total(engine, scan) if select.with_total else None)
+    return Page(events, cursor, count_all(engine, scan) if select.with_total else None)
 
 
 def _look(engine: Engine, scan: Scan, select: Select, edge_us: int | None) -> list[tuple[Any, ...]]:
@@ -55,7 +56,7 @@ def _look(engine: Engine, scan: Scan, select: Select, edge_us: int | None) -> li
     more = _within(select, edge_us, parameters)
     direction = "DESC" if select.order == "desc" else "ASC"
     sql = (
-        f"SELECT {EVENT_COLUMNS} FROM ({scan.sql('*', parameters, more)})"
+        f"SELECT {EVENT_COLUMNS} FROM ({scan.sql(EVENT_NAMES, parameters, more)})"
         f" ORDER BY time {direction}, id {direction}, source {direction} LIMIT {select.limit + 1} OFFSET {select.skip}"
     )
     return engine.rows(sql, parameters.values, scan.tables)
@@ -75,11 +76,3 @@ def _within(select: Select, edge_us: int | None, parameters: Parameters) -> str:
             f"time {sign}= {time} AND (time {sign} {time} OR id {sign} {identity} OR (id = {identity} AND source {sign} {source}))"
         )
     return " AND ".join(parts) or "true"
-
-
-def _total(engine: Engine, scan: Scan) -> int:
-    if scan.is_empty:
-        return 0
-    parameters = Parameters()
-    ((total,),) = engine.rows(f"SELECT count(*) FROM ({scan.sql('1 AS one', parameters)})", parameters.values, scan.tables)
-    return total

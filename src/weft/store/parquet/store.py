@@ -122,7 +122,9 @@ class ParquetStore(EventStore):
             lambda asked: self._answer(lambda view: find_stored(self._engine, self._paged, view, asked)),
             lambda topic: self._settings.cutoff_us(topic, self._clock.now_us()),
         )
-        self._refresh = Refresh(self._shelf, manifest, self._intake, lambda view, asked: find_stored(self._engine, self._paged, view, asked))
+        self._refresh = Refresh(
+            self._shelf, manifest, self._intake, lambda view, asked: find_stored(self._engine, self._paged, view, asked)
+        )
         self._refresh.now()
         self._owner = Owner(self._shelf, manifest, self._intake, self._settings, self._clock)
         if self._write:
@@ -232,7 +234,9 @@ class ParquetStore(EventStore):
 
     async def select(self, select: Select) -> Page:
         check_select(select, self._settings)
-        return await self._ask(lambda view: select_page(self._engine, self._paged, scan_for(self.folder, view, select.filter), select))
+        return await self._ask(
+            lambda view: select_page(self._engine, self._paged, scan_for(self.folder, view, select.filter), select)
+        )
 
     async def aggregate(self, aggregate: Aggregate) -> Sequence[Group]:
         check_aggregate(aggregate, self._settings)
