@@ -159,7 +159,7 @@ def host_metrics(prefix: str) -> Iterable[Metric]:
         f"{prefix}_host_memory_available_bytes", "Memory that programs can still get.", value=memory.available
     )
     yield GaugeMetricFamily(f"{prefix}_host_load1", "Runnable tasks, averaged over 1 minute.", value=psutil.getloadavg()[0])
-    yield GaugeMetricFamily(f"{prefix}_host_cpu_count", "Logical processors of this machine.", value=psutil.cpu_count() or 1)
+    yield GaugeMetricFamily(f"{prefix}_host_processors", "Logical processors of this machine.", value=psutil.cpu_count() or 1)
     spent = CounterMetricFamily(f"{prefix}_host_cpu_seconds_total", "Seconds the processors spent, by mode.", labels=["mode"])
     times = psutil.cpu_times()
     for mode in ("user", "system", "idle"):

@@ -108,6 +108,8 @@ def test_the_text_passes_the_linter_of_prometheus(metrics: Metrics) -> None:
         assert family.documentation
         if family.type == "counter":
             assert all(sample.name.endswith(("_total", "_created")) for sample in family.samples), family.name
+        if family.type == "gauge":
+            assert not family.name.endswith(("_total", "_count", "_sum", "_bucket")), family.name
     promtool = shutil.which("promtool")
     if promtool is not None:
         checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
