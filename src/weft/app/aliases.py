@@ -50,6 +50,14 @@ ENVIRONMENT: Final[dict[str, Alias]] = {
     "RATE_LIMIT_REQUESTS_PER_MINUTE": _field("api.rate_limits.events.requests_per_minute"),
     "RATE_LIMIT_BURST_SIZE": _field("api.rate_limit_burst_size"),
     "CORS_ORIGINS": _field("api.cors_origins"),
+    "FASTAPI_DATABASE_URL": _field("db.url"),
+    "FASTAPI_BACKEND_CORS_ORIGINS": _field("api.cors_origins"),
+    "LOOM_DATABASE_URL": _field("db.url"),
+    "LOOM_HOST": _field("app.host"),
+    "LOOM_PORT": _field("app.port"),
+    "LOOM_ENVIRONMENT": _field("app.environment"),
+    "LOOM_LOG_LEVEL": _field("api.log_level", _upper),
+    "LOOM_DEBUG": _field("app.debug"),
 }
 
 YAML: Final[dict[str, Alias]] = {
