@@ -29,9 +29,9 @@ class Stored:
 
 @dataclass(slots=True)
 class _Pile:
-    first_offset: int
-    events_before: int
-    max_time_before_us: int | None
+    """Batches of one topic that will be one frame. Only the end's next offset is up to date before it is finished."""
+
+    end: TopicEnd
     batches: list[Batch] = field(default_factory=list[Batch])
     size_bytes: int = 0
 
@@ -51,23 +51,17 @@ class Group:
 
     def add(self, batch: Batch) -> int:
         """Take events in; returns the first one's offset."""
-        end = self._end_of(batch.topic)
-        pile = self._piles.get(batch.topic)
-        size = len(batch.rows)
+        topic, size = batch.topic, len(batch.rows)
+        pile = self._piles.get(topic)
         if pile is not None and pile.size_bytes + size > self._merge_bytes:
-            self._finish(batch.topic)
+            self._finish(topic)
             pile = None
         if pile is None:
-            pile = self._piles[batch.topic] = _Pile(end.next_offset, end.events_total, end.max_time_us)
+            pile = self._piles[topic] = _Pile(self._end_of(topic))
         pile.batches.append(batch)
         pile.size_bytes += size
-        first_offset = end.next_offset
-        end.next_offset += batch.count
-        end.events_total += batch.count
-        end.appended_at_us = batch.received_at_us
-        newest = max_time_us(batch.times_us, batch.received_at_us)
-        if newest is not None and (end.max_time_us is None or newest > end.max_time_us):
-            end.max_time_us = newest
+        first_offset = pile.end.next_offset
+        pile.end.next_offset += batch.count
         return first_offset
 
     def tick(self, topic: str, time_us: int) -> None:
@@ -106,7 +100,7 @@ class Group:
         pile = self._piles.pop(topic, None)
         if pile is None:
             return
-        batches = pile.batches
+        batches, end = pile.batches, pile.end
         rows = batches[0].rows if len(batches) == 1 else b",".join([batch.rows for batch in batches])
         times_us = batches[0].times_us if len(batches) == 1 else np.concatenate([batch.times_us for batch in batches])
         received = _received(batches)
@@ -114,30 +108,34 @@ class Group:
         keys = _keys(batches)
         packed_keys = None if keys is None else keys.tobytes()
         body = pack(Content(rows, [batch.ids for batch in batches], times_us, received), self._compressor)
+        before = end.max_time_us
         newest = max_time_us(times_us, received_at_us)
-        candidates = [time for time in (pile.max_time_before_us, newest) if time is not None]
+        if newest is not None and (before is None or newest > before):
+            end.max_time_us = newest
         header = Header(
-            first_offset=pile.first_offset,
+            first_offset=end.next_offset - len(times_us),
             events=len(times_us),
             flags=0,
             min_time_us=int(times_us.min()),
             max_time_us=int(times_us.max()),
-            max_time_before_us=pile.max_time_before_us,
-            max_time_after_us=max(candidates, default=None),
-            events_before=pile.events_before,
+            max_time_before_us=before,
+            max_time_after_us=end.max_time_us,
+            events_before=end.events_total,
             received_first_us=min(run[0] for run in received),
             received_last_us=max(run[0] for run in received),
         )
+        end.events_total += len(times_us)
+        end.appended_at_us = header.received_last_us
         frame = Frame(header, checksum(topic, self.partition, header, packed_keys, body), packed_keys, body)
         batch = LogBatch(
             topic=topic,
             partition=self.partition,
-            first_offset=pile.first_offset,
+            first_offset=header.first_offset,
             rows=rows,
             ids=_ids(batches),
             times_us=times_us,
             received_at_us=received_at_us,
-            max_time_before_us=pile.max_time_before_us,
+            max_time_before_us=before,
         )
         self.stored.append(Stored(topic, frame, batch, keys))
 
