@@ -6,8 +6,8 @@ comes next, or, when it is further behind, from the log. So a slow reader costs 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final
 
 from weft.core.batch import LogBatch
@@ -20,6 +20,8 @@ from weft.query.piece import Pace, Piece, damaged_piece, prepare
 from weft.query.settings import QuerySettings
 
 GROUP: Final = "live"
+_FIRST_RETRY_S: Final = 0.02
+_LONGEST_RETRY_S: Final = 1.0
 
 
 class Kept:
@@ -101,6 +103,10 @@ class TopicFeed:
         here = kept.after(offset)
         return await self._read(partition, offset) if here is None else _chunk(here, self._settings.feed_chunk_bytes)
 
+    def is_ahead_of(self, positions: Mapping[int, int]) -> bool:
+        """Whether a reader at these offsets has to go back to the log."""
+        return any(positions.get(partition, 0) < kept.begin for partition, kept in self.kept.items())
+
     def forget(self) -> None:
         """Drop what is kept, after an erasure: readers go back to the log, where the erased events are gone."""
         for kept in self.kept.values():
@@ -165,14 +171,19 @@ class Reader:
         self.positions[piece.partition] = piece.next_offset
 
     async def _wait(self) -> Sequence[Piece]:
+        patience_s = _FIRST_RETRY_S
         while True:
             changed = self._feed.changed
             if self._feed.ended is not None:
                 raise self._feed.ended
             if pieces := await self._look():
                 return pieces
-            if changed is self._feed.changed:
-                await changed.wait()
+            # What lies behind us in the log may not be readable yet: another process wrote it a moment ago.
+            timeout_s = patience_s if self._feed.is_ahead_of(self.positions) else None
+            patience_s = min(2 * patience_s, _LONGEST_RETRY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await changed.wait()
 
     async def _look(self) -> Sequence[Piece]:
         """Each partition has its turn, so that a busy one does not hide the others."""
