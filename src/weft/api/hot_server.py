@@ -10,7 +10,7 @@ from weft.api.exchange import Exchange, HeaderView
 from weft.api.hot import HotRequest, HotRoute
 from weft.api.metrics import Metrics, RouteMeter
 from weft.api.rate_limit import RateLimits
-from weft.core.errors import NotAllowed
+from weft.core.errors import NotAllowed, Unauthenticated
 from weft.core.principal import Principal
 
 
@@ -81,7 +81,8 @@ class HotServer:
         principal = await self._authenticator.authenticate(caller)
         exchange.principal = principal
         if route.scope not in principal.scopes:
-            raise NotAllowed(f"this needs the scope {route.scope.value}", scope=route.scope.value)
+            refusal = Unauthenticated if principal.kind == "anonymous" else NotAllowed
+            raise refusal(f"this needs the scope {route.scope.value}", scope=route.scope.value)
         if principal.kind == "anonymous" and not self._answering.origins.is_at_home(
             headers.get(b"origin"), headers.get(b"host", b"")
         ):

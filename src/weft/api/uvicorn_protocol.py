@@ -34,6 +34,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, {**app_state, CONNECTION: self}, _loop)
         self._idle_since_s: float | None = None
         self._saw_part_of_head = False
+        self._is_upgraded = False
         self._unasked_bytes = 0
         self._own_headers: list[tuple[bytes, bytes]] | None = None
         self._own_lines = b""
@@ -71,14 +72,17 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self.app_state = {}
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+        self._let_go()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Like uvicorn's; from here on the transport belongs to the WebSocket, which has its own ways to end."""
+        self._is_upgraded = True
+        self._let_go()
+        super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._is_busy():
+        if self._is_upgraded or self._is_busy():
             self._unasked_bytes = 0
             return
         self._unasked_bytes += len(data)
@@ -109,6 +113,12 @@ class Connection(HttpToolsProtocol):
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since_s = None
+
+    def _let_go(self) -> None:
+        self.app_state = {name: value for name, value in self.app_state.items() if name != CONNECTION}
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
 
     def _is_busy(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)

@@ -215,7 +215,7 @@ class Sockets:
         exchange = socket.exchange
         greeting = [(b"x-correlation-id", exchange.correlation_id.encode("ascii"))]
         try:
-            exchange.principal = await self._known(websocket, exchange)
+            exchange.principal = await self._known(websocket, exchange, scope)
         except (Unauthenticated, NotAllowed):
             await websocket.accept(headers=greeting)
             raise
@@ -225,8 +225,8 @@ class Sockets:
         if not socket.principal.may(scope):
             raise NotAllowed(f"this needs the scope {scope.value}", scope=scope.value)
 
-    async def _known(self, websocket: WebSocket, exchange: Exchange) -> Principal | None:
-        """Who the handshake's headers show, None where they show nobody."""
+    async def _known(self, websocket: WebSocket, exchange: Exchange, scope: Scope) -> Principal | None:
+        """Who the handshake's headers show, None where they show nobody or nobody who may do this."""
         raw: dict[bytes, bytes] = dict(websocket.scope["headers"])
         is_at_home = self._origins.is_at_home(raw.get(b"origin"), raw.get(b"host", b""))
         if not is_at_home:
@@ -239,7 +239,9 @@ class Sockets:
             if shows:
                 raise
             return None
-        return None if principal.kind == "anonymous" and not is_at_home else principal
+        if principal.kind == "anonymous" and not (is_at_home and principal.may(scope)):
+            return None
+        return principal
 
     async def _await_identity(self, socket: Socket) -> None:
         timeout_s = self._settings.websocket_auth_timeout_s

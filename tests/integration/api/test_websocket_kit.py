@@ -10,6 +10,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from weft.api.uvicorn_protocol import Connection
+
 SIGNED_IN = {"Authorization": "Bearer alice"}
 AUTH = '{"type":"auth","token":"alice"}'
 
@@ -232,6 +234,26 @@ async def test_who_is_known_already_may_still_become_somebody(start: Any) -> Non
         await socket.send('{"type":"auth","token":"nobody"}')
         assert (await hear(socket))["error"] == "AuthenticationError"
         assert await closing_code(socket) == 1008
+
+
+async def test_the_open_local_socket_opens_only_what_anybody_may(start: Any) -> None:
+    async with start(anonymous=True) as site, client(site, "/ws/live") as socket:
+        await socket.send(AUTH)
+        assert await hear(socket) == {"type": "authenticated"}, "who may do nothing yet can still say who it is"
+
+
+async def test_an_open_socket_is_not_taken_for_an_idle_connection(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Connection.connection_made
+
+    def impatient(self: Connection, transport: Any) -> None:
+        self.timeout_keep_alive = 0.05  # pyright: ignore[reportAttributeAccessIssue]  # uvicorn says int
+        original(self, transport)
+
+    monkeypatch.setattr(Connection, "connection_made", impatient)
+    async with client(site, additional_headers=SIGNED_IN) as socket:
+        await asyncio.sleep(0.3)
+        await socket.send("ping")
+        assert await socket.recv() == "pong"
 
 
 async def test_a_client_that_vanishes_leaves_nothing_behind(site: Any) -> None:
