@@ -15,6 +15,7 @@ from weft.ingest.json_bounds import find_overflow
 from weft.ingest.rules import INTERNAL, Rules
 
 ROW: Final = msgspec.json.Decoder(EventRow)
+_ANYTHING: Final = msgspec.json.Decoder(msgspec.Raw)
 FIELDS: Final = EventRow.__struct_fields__
 
 _OPEN_BRACE: Final = ord("{")
@@ -25,9 +26,11 @@ _TEXT_FIELDS: Final = ("type", "source", "id", "subject", "user_id", "session_id
 def decode_event(piece: bytes | msgspec.Raw) -> EventRow:
     """One event from its JSON. Raises Invalid, naming the field; DecodeError or UnicodeDecodeError where it is no JSON."""
     try:
-        return ROW.decode(piece)
-    except msgspec.ValidationError as wrong:
-        raise explain(str(wrong)) from None
+        try:
+            return ROW.decode(piece)
+        except msgspec.ValidationError as wrong:
+            _ANYTHING.decode(piece)  # what is no JSON at all is that before it is anything else
+            raise explain(str(wrong)) from None
     except RecursionError:
         raise Invalid("the event is nested too deep to be read", field="data") from None
 

@@ -34,6 +34,7 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True):
 
 _ROWS: Final = msgspec.json.Decoder(list[EventRow])
 _PIECES: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ANYTHING: Final = msgspec.json.Decoder(msgspec.Raw)
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
 _HEAD: Final = re.compile(rb'[ \t\r\n]*+(\{[ \t\r\n]*+"events"[ \t\r\n]*+:[ \t\r\n]*+)?(?=\[)')
 _TAIL: Final = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
@@ -173,7 +174,7 @@ class Decoder:
         try:
             if not text.isascii():
                 text.decode()
-            return _PIECES.decode(text)
+            return _PIECES.decode(_ANYTHING.decode(text))
         except msgspec.ValidationError as wrong:
             raise no_batch(wrong) from None
         except RecursionError:
@@ -201,10 +202,13 @@ def find_list(body: bytes) -> tuple[int, int] | None:
 
 
 def _unwrap(body: bytes) -> bytes:
+    """The list inside `{"events": […]}`. Raises Malformed or Invalid."""
     try:
-        return bytes(_ENVELOPE.decode(body).events)
-    except msgspec.ValidationError as wrong:
-        raise no_batch(wrong) from None
+        try:
+            return bytes(_ENVELOPE.decode(body).events)
+        except msgspec.ValidationError as wrong:
+            _ANYTHING.decode(body)  # what is no JSON at all is that before it is anything else
+            raise no_batch(wrong) from None
     except RecursionError:
         raise Malformed("the body is nested too deep to be read") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as unreadable:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from starlette.websockets import WebSocketDisconnect
 
 from weft.api.websocket import Frame, Socket
 from weft.core import times
@@ -89,6 +90,8 @@ class FrameDoor:
         while (waiting := await self._waiting.get()) is not None:
             try:
                 await self._send(socket, await waiting.answer)
+            except WebSocketDisconnect:
+                pass  # nobody is there to be told; the event is stored all the same
             except Exception as error:  # every frame has its answer, whatever went wrong with it
                 if not isinstance(error, WeftError):
                     logger.exception("frame_failed")

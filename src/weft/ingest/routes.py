@@ -1,6 +1,7 @@
 """The doors on HTTP: hot routes for events, and the router for the WebSocket and the event type catalogue."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs
 
@@ -48,11 +49,8 @@ class EventDoors:
         reader = self._readers.get(media)
         if reader is not None:
             return await self._take_many(request, reader)
-        try:
+        with self._counting():
             checked = self._read_one(request, media)
-        except Refused:
-            self._acceptor.count_rejected(1)
-            raise
         stored = await self._acceptor.accept_one(checked, retry=_retry_key(request))
         return HotResponse(201, one_body(stored, self._clock.now_us()))
 
@@ -78,10 +76,20 @@ class EventDoors:
     async def _take_many(self, request: HotRequest, reader: Callable[[bytes], Intake]) -> HotResponse:
         is_atomic = _is_atomic(request.query)
         retry = _retry_key(request)
-        intake = reader(request.body)
+        with self._counting():
+            intake = reader(request.body)
         self._require_takable(intake, is_atomic=is_atomic)
         accepted = await self._acceptor.accept(intake, retry=retry)
         return HotResponse(*batch_body(accepted, self._clock.now_us()))
+
+    @contextmanager
+    def _counting(self) -> Generator[None]:
+        """Count what cannot be read at all as one rejected event; nobody knows how many it was meant to be."""
+        try:
+            yield
+        except Refused:
+            self._acceptor.count_rejected(1)
+            raise
 
     def _require_takable(self, intake: Intake, *, is_atomic: bool) -> None:
         """Raise Invalid where there is nothing to take, or not all of what has to be taken whole."""

@@ -77,7 +77,7 @@ def _are_payloads_bounded(rows: Sequence[EventRow], text: bytes, rules: Rules) -
     # A key given twice hides its first value from the decoder, not from who reads the log. Beyond the payloads there is one
     # bracket for each event and one for its tags; no more than the bound may be left over.
     spare = json_bounds.openers(text) - json_bounds.openers(joined) - len(rows)
-    return spare <= rules.nesting or spare - sum(1 for row in rows if row.tags) <= rules.nesting
+    return spare <= rules.nesting or spare - len(rows) + [row.tags for row in rows].count(()) <= rules.nesting
 
 
 def _times_us(rows: Sequence[EventRow], rules: Rules, now_us: int) -> Int64s | None:

@@ -22,6 +22,8 @@ from weft.api.parts import ApiParts
 from weft.api.rate_limit import RateLimits
 from weft.api.settings import ApiSettings
 from weft.api.websocket import Sockets
+from weft.auth.proof import Proof
+from weft.auth.signature import prove
 from weft.core.batch import LogBatch
 from weft.core.errors import Unauthenticated
 from weft.core.event import EventRow
@@ -106,6 +108,7 @@ def assemble(log: Log, clock: ManualClock, settings: IngestSettings) -> tuple[Ed
     app.include_router(router)
     keeper = Gatekeeper()
     routes = hot_routes(parts)
+    app.dependency_overrides[prove] = lambda: Proof(principal=WRITER, method="token")
     app.state.ingest = parts
     app.state.api = ApiParts(
         settings=api_settings,

@@ -138,6 +138,7 @@ def test_an_absent_time_is_the_moment_of_arrival(decoder: Decoder, clock: Manual
         (b"{", "truncated"),
         (b'{"type":"custom"', "truncated|expected"),
         (b'{"type":"custom","source":"s"} x', "trailing"),
+        (b'{"typo":"custom",', "truncated|expected|trailing|end"),
         (b'{"type":"custom","source":"s","data":{"a":01}}', "invalid number"),
         (b'{"type":"custom","source":"s","data":{"a":NaN}}', "invalid character"),
         (b'{"type":"custom","source":"s","data":{"a":Infinity}}', "invalid character"),
@@ -224,6 +225,11 @@ def test_a_hundred_thousand_brackets_are_refused_without_harm(decoder: Decoder, 
         for read in (decoder.read_one, decoder.read_batch, decoder.read_cloudevent, decoder.read_cloudevents):
             with pytest.raises(Refused):
                 read(body)
+        for text in (b'{"typo":%b}' % deep, b'{"type":%b}' % deep, b'{"events":[{"typo":%b}]}' % deep):
+            with pytest.raises(Refused):
+                decoder.read_one(text)
+            with pytest.raises(Refused):
+                decoder.read_batch(text)
         intake = decoder.read_lines(body)
         assert intake.shares == []
 
