@@ -6,15 +6,17 @@ A scenario gets a `Deployment` and does not know whether all roles are one proce
 import atexit
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 
@@ -74,10 +76,18 @@ class Nursery:
             cls._only = cls()
         return cls._only
 
-    def start(self, arguments: list[str], *, environment: Mapping[str, str], folder: Path, output: Path) -> int:
+    def start(
+        self, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, output: Path, errors: Path
+    ) -> int:
         """The process id of a new process."""
         assert self._parent.stdin is not None
-        request = {"arguments": arguments, "environment": environment, "folder": str(folder), "output": str(output)}
+        request = {
+            "arguments": arguments,
+            "environment": environment,
+            "folder": str(folder),
+            "output": str(output),
+            "errors": str(errors),
+        }
         self._parent.stdin.write(json.dumps(request) + "\n")
         self._parent.stdin.flush()
         return int(self._line())
@@ -115,7 +125,7 @@ class Process:
 
     def launch(self, arguments: list[str], environment: dict[str, str], folder: Path) -> int:
         """Start it; its process id."""
-        return Nursery.get().start(arguments, environment=environment, folder=folder, output=self.output)
+        return Nursery.get().start(arguments, environment=environment, folder=folder, output=self.output, errors=self.output)
 
     def exit_code(self) -> int | None:
         """Its exit code, None while it runs."""
@@ -183,6 +193,15 @@ class FreshProcess(Process):
         return self._child.poll()
 
 
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Deployment:
     """Every role on one data folder."""
 
@@ -193,16 +212,27 @@ class Deployment:
         self.processes: dict[str, Process] = {}
 
     def start(self) -> "Deployment":
-        groups = (ROLES,) if self.topology == "together" else (("ingestion",), ("storage",), ("dashboard",))
-        for roles in groups:
-            arguments = [part for role in roles for part in ("--service", role)]
-            process = Process(self.folder, *arguments, environment=self.environment)
-            self.processes |= dict.fromkeys(roles, process)
-            if roles[0] == "ingestion":
-                process.url()  # the log is there from here on; the others may start side by side
-        for process in self.processes.values():
-            process.url()
+        """Every process, up and running."""
+        self.start_missing()
+        for role in ROLES:
+            self.url(role)
         return self
+
+    def start_missing(self) -> None:
+        """Start every process that does not run; nobody waits for them to be up, but the log is there."""
+        for roles in (ROLES,) if self.topology == "together" else tuple((role,) for role in ROLES):
+            running = self.processes.get(roles[0])
+            if running is None or running.exit_code() is not None:
+                arguments = [part for role in roles for part in ("--service", role)]
+                process = Process(self.folder, *arguments, environment=self.environment)
+                self.processes |= dict.fromkeys(roles, process)
+                if roles[0] == "ingestion" and not (self.data_dir / "log").exists():
+                    process.url()
+
+    def choose(self, chance: random.Random) -> list[Process]:
+        """Some of the processes, at least one."""
+        distinct = list(dict.fromkeys(self.processes.values()))
+        return chance.sample(distinct, chance.randint(1, len(distinct)))
 
     def spawn(self, role: str) -> Process:
         """One more process that plays a role; nobody waits for it to be up."""
@@ -234,22 +264,19 @@ class Deployment:
         key = (self.data_dir / "secrets" / "local.key").read_text(encoding="utf-8")
         return httpx.Client(base_url=self.url(role), headers={"X-API-Key": key}, timeout=30)
 
-    def weft(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def weft(self, *arguments: str, check: bool = True) -> Done:
         """The command line on this data folder."""
         return run_weft(*arguments, "--data-dir", str(self.data_dir), cwd=self.folder, check=check)
 
 
-def run_weft(*arguments: str, cwd: Path, check: bool = True, extra: Mapping[str, str] | None = None) -> Any:
+def run_weft(*arguments: str, cwd: Path, check: bool = True, extra: Mapping[str, str] | None = None) -> Done:
     """One command, finished."""
-    done = subprocess.run(
-        [sys.executable, "-m", "weft", *arguments],
-        cwd=cwd,
-        env=clean_environment(extra),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    nursery = Nursery.get()
+    with tempfile.TemporaryDirectory(prefix="weft-command-") as name:
+        output, errors = Path(name) / "output", Path(name) / "errors"
+        pid = nursery.start(arguments, environment=clean_environment(extra), folder=cwd, output=output, errors=errors)
+        code = wait_until(lambda: nursery.exit_code(pid), f"weft {' '.join(arguments)} never ended", within_s=100)
+        done = Done(code, output.read_text(encoding="utf-8"), errors.read_text(encoding="utf-8"))
     if check:
-        assert done.returncode == 0, f"weft {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"weft {' '.join(arguments)} ended with {code}:\n{done.stdout}{done.stderr}"
     return done

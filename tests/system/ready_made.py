@@ -52,8 +52,10 @@ def become(request: dict[str, Any]) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         nowhere = os.open(os.devnull, os.O_RDONLY)
-        output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        for source, target in ((nowhere, 0), (output, 1), (output, 2)):
+        output, errors = (
+            os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in ("output", "errors")
+        )
+        for source, target in ((nowhere, 0), (output, 1), (errors, 2)):
             os.dup2(source, target)
         os.chdir(request["folder"])
         os.environ.clear()

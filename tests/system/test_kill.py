@@ -7,10 +7,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.system.deployment import Process, run_weft, wait_until
+from tests.system.deployment import Deployment, wait_until
 from tests.system.load import Clients, Memory
 
 # Everything that happens in the background happens all the time, so that the kill falls into it.
@@ -28,54 +27,58 @@ RESTLESS = {
 }
 
 
+@pytest.mark.parametrize(("topology", "rounds"), [("together", 8), ("apart", 4)])
 @pytest.mark.timeout(120)
-def test_nothing_acknowledged_is_lost_in_ten_kills(tmp_path: Path) -> None:
-    kill_and_check(tmp_path, rounds=10)
+def test_nothing_acknowledged_is_lost_in_a_few_kills(tmp_path: Path, topology: str, rounds: int) -> None:
+    kill_and_check(tmp_path, topology, rounds)
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize(("topology", "rounds"), [("together", 200), ("apart", 100)])
 @pytest.mark.timeout(3600)
-def test_nothing_acknowledged_is_lost_in_two_hundred_kills(tmp_path: Path) -> None:
-    kill_and_check(tmp_path, rounds=200)
+def test_nothing_acknowledged_is_lost_in_hundreds_of_kills(tmp_path: Path, topology: str, rounds: int) -> None:
+    kill_and_check(tmp_path, topology, rounds)
 
 
-def kill_and_check(folder: Path, *, rounds: int) -> None:
+def kill_and_check(folder: Path, topology: str, rounds: int) -> None:
     """Kill a server under load `rounds` times, then look at every event it has."""
     seed = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(2**32))
     print(f"KILL_SEED={seed}")
     chance = random.Random(seed)
     memory = Memory()
+    deployment = Deployment(folder, topology, RESTLESS)
     killed_while_starting = 0
     for _ in range(rounds):
-        process = Process(folder, environment=RESTLESS)
+        deployment.start_missing()
         if chance.random() < 0.15:
-            time.sleep(chance.uniform(0.2, 2.0))
-            process.kill()
+            time.sleep(chance.uniform(0.0, 1.5))
             killed_while_starting += 1
+        else:
+            clients = Clients(deployment.url("ingestion"), memory, chance)
+            clients.start()
+            time.sleep(chance.uniform(0.02, 1.0))
+            for process in deployment.choose(chance):
+                process.kill()
+            clients.stop()
             continue
-        clients = Clients(process.url(), memory, chance)
-        clients.start()
-        time.sleep(chance.uniform(0.02, 1.0))
-        process.kill()
-        clients.stop()
-    process = Process(folder, environment=RESTLESS)
+        deployment.kill()
+    deployment.start_missing()
     try:
-        check_every_event(process, memory)
-        assert process.stop() == 0
+        check_every_event(deployment, memory)
+        assert set(deployment.stop()) == {0}
     finally:
-        process.kill()
-    done = run_weft("verify", "--all", "--data-dir", str(folder / "data"), cwd=folder, check=False)
+        deployment.kill()
+    done = deployment.weft("verify", "--all", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     print(
-        f"{rounds} kills ({killed_while_starting} while starting), {len(memory.sent)} events sent, "
+        f"{topology}: {rounds} kills ({killed_while_starting} while starting), {len(memory.sent)} events sent, "
         f"{len(memory.acknowledged)} acknowledged, {len(memory.refused)} requests refused; {done.stdout.strip()}"
     )
 
 
-def check_every_event(process: Process, memory: Memory) -> None:
+def check_every_event(deployment: Deployment, memory: Memory) -> None:
     """Each acknowledged event is there once under its id; what else is there was sent, and is there once."""
-    key = (process.data_dir / "secrets" / "local.key").read_text(encoding="utf-8")
-    with httpx.Client(base_url=process.url(), headers={"X-API-Key": key}, timeout=60, trust_env=False) as client:
+    with deployment.client("storage") as client:
 
         def settled() -> bool | None:
             books = client.get("/api/v1/conservation").json()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import websockets
 
-from tests.system.deployment import Process, run_weft, wait_until
+from tests.system.deployment import Deployment, Process, run_weft, wait_until
 from tests.system.load import Clients, Memory
 from tests.system.test_kill import check_every_event
 
@@ -46,8 +46,11 @@ def test_a_stop_under_load_finishes_what_is_in_flight_and_loses_nothing(tmp_path
         clients.stop()
         assert code == 0, process.text
 
-    with running(tmp_path) as process:
-        check_every_event(process, memory)
+    again = Deployment(tmp_path, "together").start()
+    try:
+        check_every_event(again, memory)
+    finally:
+        again.kill()
 
 
 def test_ready_turns_false_before_the_doors_close(tmp_path: Path) -> None:

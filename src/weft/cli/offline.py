@@ -1,6 +1,5 @@
 """Work on a data folder itself, with or without a server running on it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +15,8 @@ T = TypeVar("T")
 
 def with_resources(config: Path | None, data_dir: Path | None, work: "Callable[[Resources], Awaitable[T]]") -> T:
     """Do `work` on the resources of a data folder, opened for reading; nothing is started."""
+    import asyncio
+
     from weft import __version__
     from weft.app.resources import Needs, Resources
     from weft.core.clock import SystemClock
