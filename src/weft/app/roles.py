@@ -15,6 +15,7 @@ from weft.ingest.parts import IngestParts
 from weft.query.checks import checks as query_checks
 from weft.query.dead import DeadIndex
 from weft.query.routes import dead_letters, erasures, events, metrics, series, topics
+from weft.store.checks import checks as store_checks
 
 LATER: Final = ("analytics", "alerting")
 """Roles of this name come with a later version."""
@@ -64,6 +65,7 @@ async def storage(resources: Resources) -> Parts:
     return Parts(
         routers=(events.router, erasures.router, topics.router, dead_letters.router),
         workers=(write_store(log, store, await store.flushed(), resources.clock), query.feeds),
+        checks=store_checks(store, settings=resources.settings.store),
         draining=(query.feeds.close,),
     )
 
