@@ -119,8 +119,12 @@ class Answering:
     def close(self, meter: RouteMeter, route: str, scope: Scope, exchange: Exchange, status: int, started_s: float) -> None:
         """Count an answer and write its line."""
         duration_s = self.steady_s() - started_s
-        scope[ROUTE_KEY] = route
         meter.observe(status, duration_s)
+        self.note(route, scope, exchange, status, duration_s)
+
+    def note(self, route: str, scope: Scope, exchange: Exchange, status: int, duration_s: float) -> None:
+        """Write the line of the access log, and leave the route for who stands outside."""
+        scope[ROUTE_KEY] = route
         if status >= self._access.lowest_status:
             principal = exchange.principal
             self._access.write(
@@ -128,7 +132,7 @@ class Answering:
                     exchange.correlation_id,
                     None if principal is None else principal.id,
                     duration_s,
-                    scope["method"],
+                    scope.get("method", "WEBSOCKET"),
                     scope["path"],
                     route,
                     status,

@@ -14,6 +14,7 @@ from weft.api.body import BodyReader, ClientGone
 from weft.api.caller import Authenticator
 from weft.api.exchange import SCOPE_KEY
 from weft.api.framework import FrameworkCall
+from weft.api.handshake import Handshake
 from weft.api.hot import HotResponse, HotRoute
 from weft.api.hot_server import HotServer
 from weft.api.metrics import Metrics
@@ -68,9 +69,7 @@ class Edge:
             else:
                 await self._serve(scope, receive, send)
         elif kind == "websocket":
-            exchange = self._answering.open(scope, dict(scope["headers"]))
-            exchange.send = send
-            await self._app({**scope, SCOPE_KEY: exchange}, receive, send)
+            await self._serve_socket(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -108,6 +107,25 @@ class Edge:
         template = self._routes.template(inner) or (scope["path"] if self._hot.methods(scope["path"]) else UNMATCHED)
         meter = self._metrics.meter(scope["method"] if scope["method"] in _METHODS else "OTHER", template)
         answering.close(meter, template, scope, exchange, call.status or GONE, started_s)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answering = self._answering
+        started_s = answering.steady_s()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        exchange = answering.open(scope, headers)
+        exchange.send = send
+        inner = {**scope, SCOPE_KEY: exchange}
+        handshake = Handshake(
+            send,
+            headers=lambda: answering.common_headers(exchange, headers),
+            refuse=lambda: answering.of_error(HTTPException(403 if self._routes.template(inner) else 404), exchange, scope),
+            can_answer="websocket.http.response" in (scope.get("extensions") or {}),
+        )
+        try:
+            await self._app(inner, receive, handshake.send)
+        finally:
+            template = self._routes.template(inner) or UNMATCHED
+            answering.note(template, scope, exchange, handshake.status or GONE, answering.steady_s() - started_s)
 
     def _answer_here(self, scope: Scope, headers: Mapping[bytes, bytes]) -> HotResponse | None:
         """What the framework cannot answer: OPTIONS, and methods of a path that hot routes share with it.

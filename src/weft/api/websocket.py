@@ -14,16 +14,16 @@ from typing import Any, Final
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from weft.api.caller import Authenticator, Caller
+from weft.api.caller import Authenticator
 from weft.api.errors import error_body, error_body_of, problem_of
-from weft.api.exchange import Exchange, HeaderView, exchange_of
+from weft.api.exchange import Exchange, exchange_of
+from weft.api.frame import Frame, decode_frame
+from weft.api.identity import Identity
 from weft.api.metrics import Metrics
-from weft.api.nesting import is_deeper_than
 from weft.api.origins import Origins
 from weft.api.settings import ApiSettings
 from weft.core.clock import Clock
-from weft.core.errors import Busy, Invalid, Malformed, NotAllowed, TooLarge, Unauthenticated, WeftError
-from weft.core.event import EMPTY_OBJECT
+from weft.core.errors import Busy, NotAllowed, TooLarge, Unauthenticated, WeftError
 from weft.core.principal import Principal, Scope
 
 logger = logging.getLogger(__name__)
@@ -34,27 +34,19 @@ TOO_BIG: Final = 1009
 BROKEN: Final = 1011
 
 _PONG: Final = b'{"type":"pong"}'
+_LAST_WORD_S: Final = 1.0
 _WELCOME: Final = b'{"type":"authenticated"}'
-
-
-class Frame(msgspec.Struct, frozen=True, gc=False):
-    """A JSON message of a client: its type, its `data` undecoded, and the whole text."""
-
-    type: str = ""
-    data: msgspec.Raw = EMPTY_OBJECT
-    token: str | None = None
-
-
-_FRAME: Final = msgspec.json.Decoder(Frame)
 
 
 class Socket:
     """One client that may talk. Iterate over it to get its frames; the iteration ends when the client is gone."""
 
-    def __init__(self, websocket: WebSocket, exchange: Exchange, sockets: "Sockets") -> None:
+    def __init__(self, websocket: WebSocket, exchange: Exchange, identity: Identity, sockets: "Sockets") -> None:
         self._websocket = websocket
         self._exchange = exchange
         self._sockets = sockets
+        self.identity = identity
+        """The proof this connection gave."""
         self.text = b""
         """The whole text of the newest frame."""
 
@@ -91,9 +83,14 @@ class Socket:
             if frame is None:
                 return
             if frame.type == "auth":
-                await self._sockets.identify(self, frame)
+                await self.take_identity(frame)
             else:
                 yield frame
+
+    async def take_identity(self, frame: Frame) -> None:
+        """Take an auth frame. Raises Unauthenticated or NotAllowed."""
+        await self.identity.take(frame)
+        await self.send(_WELCOME)
 
     async def receive(self) -> Frame | None:
         """The next frame, None when the client is gone. Pings are answered and unreadable frames reported on the way."""
@@ -147,6 +144,8 @@ class Sockets:
         self._metrics = metrics
         self._origins = Origins(settings)
         self._open: dict[str, int] = {}
+        self._admitted: set[Socket] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def count(self) -> int:
@@ -164,84 +163,48 @@ class Sockets:
         self._open[address] = self._open.get(address, 0) + 1
         self._metrics.active_connections += 1
         try:
-            await self._serve(Socket(websocket, exchange, self), websocket, scope, talk)
+            identity = Identity(websocket, exchange, scope, authenticator=self._authenticator, origins=self._origins)
+            await self._serve(Socket(websocket, exchange, identity, self), websocket, talk)
         finally:
             self._metrics.active_connections -= 1
             self._open[address] -= 1
             if not self._open[address]:
                 del self._open[address]
 
-    async def identify(self, socket: Socket, frame: Frame) -> None:
-        """Take an auth frame: from here on the connection acts for the token's principal. Raises Unauthenticated."""
-        if not frame.token:
-            raise Unauthenticated('an auth frame looks like {"type":"auth","token":"…"}')
-        socket.exchange.principal = await self._authenticator.authenticate_token(frame.token)
-        await socket.send(_WELCOME)
-
     def decode(self, text: bytes) -> Frame:
         """A frame from its text. Raises TooLarge, Invalid or Malformed."""
-        if len(text) > self._settings.websocket_max_frame_bytes:
-            limit = self._settings.websocket_max_frame_bytes
-            raise TooLarge(f"a frame may have at most {limit} bytes", limit=limit, unit="bytes")
-        if is_deeper_than(text, self._settings.websocket_max_depth):
-            depth = self._settings.websocket_max_depth
-            raise Invalid(f"a frame may be nested at most {depth} levels deep", limit=depth, unit="levels")
-        try:
-            return _FRAME.decode(text)
-        except msgspec.ValidationError as wrong:
-            raise Invalid(f'a frame is a JSON object with a "type": {wrong}') from wrong
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
-            raise Malformed(f"the frame is not JSON: {unreadable}") from unreadable
+        settings = self._settings
+        return decode_frame(text, max_bytes=settings.websocket_max_frame_bytes, max_depth=settings.websocket_max_depth)
 
     def error_frame(self, error: Exception, exchange: Exchange) -> bytes:
         """The frame that reports an error."""
         body = error_body_of(error, now_us=self._clock.now_us(), correlation=exchange.correlation_id)
         return b'{"type":"error",' + body[1:]
 
-    async def _serve(
-        self, socket: Socket, websocket: WebSocket, scope: Scope, talk: Callable[[Socket], Awaitable[None]]
-    ) -> None:
+    async def _serve(self, socket: Socket, websocket: WebSocket, talk: Callable[[Socket], Awaitable[None]]) -> None:
         try:
-            await self._admit(socket, websocket, scope)
+            await self._admit(socket, websocket)
+            self._watch(socket)
             await talk(socket)
             await socket.close()
         except WebSocketDisconnect:
             pass
         except Exception as error:
             await self._dismiss(socket, error)
+        finally:
+            self._admitted.discard(socket)
 
-    async def _admit(self, socket: Socket, websocket: WebSocket, scope: Scope) -> None:
-        """Accept, and know who it is. The refusal of a shown credential waits until the client can read it."""
-        exchange = socket.exchange
-        greeting = [(b"x-correlation-id", exchange.correlation_id.encode("ascii"))]
+    async def _admit(self, socket: Socket, websocket: WebSocket) -> None:
+        """Accept, and know who it is. The refusal of a proof that was shown waits until the client can read it."""
+        greeting = [(b"x-correlation-id", socket.exchange.correlation_id.encode("ascii"))]
         try:
-            exchange.principal = await self._known(websocket, exchange, scope)
+            is_known = await socket.identity.look()
         except (Unauthenticated, NotAllowed):
             await websocket.accept(headers=greeting)
             raise
         await websocket.accept(headers=greeting)
-        if exchange.principal is None:
+        if not is_known:
             await self._await_identity(socket)
-        if not socket.principal.may(scope):
-            raise NotAllowed(f"this needs the scope {scope.value}", scope=scope.value)
-
-    async def _known(self, websocket: WebSocket, exchange: Exchange, scope: Scope) -> Principal | None:
-        """Who the handshake's headers show, None where they show nobody or nobody who may do this."""
-        raw: dict[bytes, bytes] = dict(websocket.scope["headers"])
-        is_at_home = self._origins.is_at_home(raw.get(b"origin"), raw.get(b"host", b""))
-        if not is_at_home:
-            raw.pop(b"cookie", None)  # a page of another origin may sign in by token, never ride on a session
-        shows = b"authorization" in raw or b"x-api-key" in raw
-        caller = Caller(headers=HeaderView(raw), client_ip=exchange.client_ip, method="GET", is_websocket=True)
-        try:
-            principal = await self._authenticator.authenticate(caller)
-        except (Unauthenticated, NotAllowed):
-            if shows:
-                raise
-            return None
-        if principal.kind == "anonymous" and not (is_at_home and principal.may(scope)):
-            return None
-        return principal
 
     async def _await_identity(self, socket: Socket) -> None:
         timeout_s = self._settings.websocket_auth_timeout_s
@@ -252,9 +215,33 @@ class Sockets:
             raise Unauthenticated(f"no auth frame came within {timeout_s:g} s") from None
         if frame is None:
             raise WebSocketDisconnect(NORMAL)
-        if frame.type != "auth":
-            raise Unauthenticated('the first frame has to be {"type":"auth","token":"…"}')
-        await self.identify(socket, frame)
+        await socket.take_identity(frame)
+
+    def _watch(self, socket: Socket) -> None:
+        self._admitted.add(socket)
+        if self._watching is None and self._settings.websocket_recheck_s:
+            self._watching = asyncio.create_task(self._look_again_for_ever())
+
+    async def _look_again_for_ever(self) -> None:
+        """One task for all connections, for as long as there are any."""
+        try:
+            while self._admitted:
+                await asyncio.sleep(self._settings.websocket_recheck_s)
+                for socket in list(self._admitted):
+                    await self._look_again(socket)
+        finally:
+            self._watching = None
+
+    async def _look_again(self, socket: Socket) -> None:
+        try:
+            await socket.identity.look_again()
+        except (Unauthenticated, NotAllowed) as refusal:
+            self._admitted.discard(socket)
+            with suppress(TimeoutError):  # one that does not read must not hold up the others
+                async with asyncio.timeout(_LAST_WORD_S):
+                    await self._dismiss(socket, refusal)
+        except Exception as trouble:  # an account store that is away for a moment ends nobody's connection
+            logger.warning("websocket_recheck_failed", extra={"reason": str(trouble)})
 
     async def _dismiss(self, socket: Socket, error: Exception) -> None:
         problem = problem_of(error)

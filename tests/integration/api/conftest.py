@@ -45,6 +45,8 @@ class Doorman:
 
     def __init__(self, *, anonymous: bool = False) -> None:
         self.anonymous = anonymous
+        self.tokens = dict(TOKENS)
+        self.is_away = False
 
     async def authenticate(self, caller: Caller) -> Principal:
         shown = caller.headers.get("authorization")
@@ -57,9 +59,11 @@ class Doorman:
         raise errors.Unauthenticated("sign in first")
 
     async def authenticate_token(self, token: str) -> Principal:
-        if token not in TOKENS:
+        if self.is_away:
+            raise errors.Unavailable("the accounts are away")
+        if token not in self.tokens:
             raise errors.Unauthenticated("this token is not known")
-        return TOKENS[token]
+        return self.tokens[token]
 
 
 class Colour(StrEnum):
@@ -84,6 +88,7 @@ class Site:
     health: HealthRegister
     sockets: Sockets
     broadcast: Broadcast
+    doorman: Doorman
 
     @property
     def ws(self) -> str:
@@ -255,7 +260,7 @@ async def start_site(
         hot_routes=[HOT],
     )
     async with serving(wrap(edge)) as address, httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as http:
-        yield Site(address, http, clock, metrics, health, sockets, app.state.broadcast)
+        yield Site(address, http, clock, metrics, health, sockets, app.state.broadcast, doorman)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def test_a_socket_is_one_span(start: Any) -> None:
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.01)
         await asyncio.to_thread(tracing.close)
-        assert [span.name for span in collector.spans] == ["WEBSOCKET"]
+        assert [span.name for span in collector.spans] == ["WEBSOCKET /ws"]
 
 
 async def test_only_the_asked_share_is_sampled(start: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from weft.api.access import FLUSH_S
 from weft.api.uvicorn_protocol import Connection
 
 SIGNED_IN = {"Authorization": "Bearer alice"}
@@ -266,6 +268,63 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(site: Any) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_path_nobody_serves_is_refused(site: Any) -> None:
-    with pytest.raises(InvalidStatus):
+@pytest.mark.contract("SF-D36", "SF-281")
+async def test_a_path_nobody_serves_is_a_404_with_our_body(site: Any) -> None:
+    with pytest.raises(InvalidStatus) as refused:
         await connect(f"{site.ws}/nope", proxy=None)
+    response = refused.value.response
+    assert response.status_code == 404
+    assert json.loads(response.body or b"")["error"] == "NotFound"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert json.loads(response.body or b"")["correlation_id"] == response.headers["x-correlation-id"]
+
+
+@pytest.mark.contract("SF-259")
+@pytest.mark.parametrize("by", ["header", "frame"])
+async def test_who_logs_out_or_loses_a_key_loses_the_open_socket_too(start: Any, by: str) -> None:
+    async with start(websocket_recheck_s=0.05) as site:
+        headers = SIGNED_IN if by == "header" else {}
+        async with client(site, additional_headers=headers) as socket, client(site) as other:
+            if by == "frame":
+                await socket.send(AUTH)
+                await hear(socket)
+            await other.send('{"type":"auth","token":"fast"}')
+            await hear(other)
+            await asyncio.sleep(0.15)
+            await socket.send("ping")
+            assert await socket.recv() == "pong", "nothing happens while all is well"
+            del site.doorman.tokens["alice"]
+            assert (await hear(socket))["error"] == "AuthenticationError"
+            assert await closing_code(socket) == 1008
+            await other.send("ping")
+            assert await other.recv() == "pong", "others stay"
+
+
+async def test_accounts_that_are_away_for_a_moment_end_no_connection(start: Any) -> None:
+    async with start(websocket_recheck_s=0.02) as site, client(site, additional_headers=SIGNED_IN) as socket:
+        site.doorman.is_away = True
+        await asyncio.sleep(0.1)
+        site.doorman.is_away = False
+        await socket.send("ping")
+        assert await socket.recv() == "pong"
+
+
+async def test_becoming_somebody_without_the_scope_ends_the_connection(site: Any) -> None:
+    async with client(site, additional_headers=SIGNED_IN) as socket:
+        await socket.send('{"type":"auth","token":"bob"}')
+        assert (await hear(socket))["error"] == "PermissionDenied"
+        assert await closing_code(socket) == 1008
+
+
+async def test_a_socket_leaves_a_line_when_it_closes(start: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with start(access_log="all") as site:
+        with caplog.at_level(logging.INFO, "weft.access"):
+            async with client(site, additional_headers={**SIGNED_IN, "X-Correlation-ID": "c-3"}) as socket:
+                await socket.send("ping")
+                await socket.recv()
+            async with asyncio.timeout(5):
+                while site.sockets.count:  # noqa: ASYNC110 - the server notices by itself
+                    await asyncio.sleep(0.005)
+            await asyncio.sleep(2 * FLUSH_S)
+    assert "WEBSOCKET '/ws' 101 in " in caplog.text
+    assert "for alice (c-3)" in caplog.text
