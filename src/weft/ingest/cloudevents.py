@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
@@ -30,6 +30,7 @@ _NOUN_OF: Final = {"correlationid": "correlation_id", "userid": "user_id", "sess
 _NAME: Final = re.compile(r"[a-z0-9]{1,64}")
 _JSON: Final = re.compile(r"\s*[^/;]+/(?:[^;]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 _MAP_KEY: Final = "cloudevents"
+_FORM_OF: Final = {b'{"form":"value"}': "value", b'{"form":"base64"}': "base64"}
 
 _ATTRIBUTES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SCALAR: Final = msgspec.json.Decoder(str | int | float | bool | None)
@@ -39,7 +40,7 @@ _encode: Final = msgspec.json.encode
 def read_structured(piece: bytes | msgspec.Raw) -> bytes:
     """The JSON of our event for one structured CloudEvent. Raises Invalid or Malformed."""
     try:
-        attributes = _ATTRIBUTES.decode(piece)
+        attributes = _ATTRIBUTES.decode(_as_text(piece))
     except msgspec.ValidationError:
         raise Invalid("a CloudEvent is a JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
@@ -92,8 +93,9 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
     if event.subject is not None:
         told["subject"] = event.subject
     metadata: dict[str, Any] = dict(event.metadata)
-    mapped = metadata.pop(_MAP_KEY, None)
-    form = cast("dict[str, Any]", mapped).get("form") if isinstance(mapped, dict) else None
+    form = _FORM_OF.get(_encode(metadata.get(_MAP_KEY)))
+    if form is not None:
+        del metadata[_MAP_KEY]
     for name, noun in _NOUN_OF.items():
         if getattr(event, noun) is not None:
             told[name] = getattr(event, noun)
@@ -176,6 +178,13 @@ def _list_in(value: Any) -> list[str] | None:
         return msgspec.json.decode(str(value), type=list[str])
     except msgspec.MsgspecError:
         return None
+
+
+def _as_text(piece: bytes | msgspec.Raw) -> bytes:
+    """The bytes of a text. Raises UnicodeDecodeError where they are none."""
+    text = bytes(piece)
+    text.decode()
+    return text
 
 
 def _scalar(name: str, value: msgspec.Raw) -> Any:

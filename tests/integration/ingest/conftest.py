@@ -143,11 +143,6 @@ async def serving(edge: Edge) -> AsyncIterator[int]:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def open_doors(tmp_path: Path, clock: ManualClock) -> AsyncIterator[OpenDoors]:
     """A function that starts the doors with the given settings."""
     async with AsyncExitStack() as stack:

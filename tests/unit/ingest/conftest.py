@@ -14,11 +14,6 @@ DecoderOf = Callable[..., Decoder]
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def decoder_of(clock: ManualClock) -> DecoderOf:
     """A function that makes a decoder with the given settings."""
 
