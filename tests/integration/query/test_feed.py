@@ -13,9 +13,12 @@ import pytest
 from websockets.asyncio.client import connect
 
 from weft.core.erasure import Erasure
+from weft.core.principal import Principal
 from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.testing.factories import make_batch, make_row
+
+OPERATOR = Principal(kind="user", id="ada", name="Ada")
 
 
 @dataclass
@@ -259,6 +262,17 @@ async def test_an_erasure_reaches_what_the_feed_keeps_in_memory(lab: Any) -> Non
 
     assert late[0].kind == "gap"
     assert late[1].data["user_id"] == "bob"
+
+
+async def test_an_erasure_by_another_process_reaches_what_the_feed_keeps_in_memory(lab: Any) -> None:
+    async with lab.parts.feeds.open("events", "latest") as reader:
+        await lab.take([make_row(user_id="ada")])
+        assert (await reader.next(5))[0].lines
+        assert lab.parts.feeds.size_bytes > 0
+
+        await lab.parts.eraser.erase(Erasure(user_id="ada"), OPERATOR)  # as it would be done there: nobody tells our feed
+
+        assert await comes_true(lambda: lab.parts.feeds.size_bytes == 0)
 
 
 async def test_a_stopping_server_says_from_where_to_go_on(lab: Any) -> None:

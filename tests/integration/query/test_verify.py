@@ -1,12 +1,15 @@
 """Verification finds what is missing, and finds nothing where nothing is."""
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import apsw
+import pytest
 
+from weft.core.batch import LogBatch
 from weft.core.erasure import Erasure
 from weft.core.position import TopicPartition
 from weft.log.dead_letter import set_aside
@@ -127,6 +130,78 @@ def _flip_a_byte(folder: Path) -> None:
     damaged[len(damaged) // 2] ^= 0xFF
     connection.execute("UPDATE batch SET body = ? WHERE place = ?", (bytes(damaged), place))
     connection.close()
+
+
+async def test_a_batch_that_vanished_from_the_log_is_missed(lab: Any, tmp_path: Path) -> None:
+    for _ in range(3):
+        await lab.append(10)
+        await lab.catch_up()
+    (path,) = (tmp_path / "log").rglob("00000001.db")
+    connection = apsw.Connection(str(path))
+    connection.execute("DELETE FROM batch WHERE place = (SELECT place FROM batch ORDER BY place LIMIT 1 OFFSET 1)")
+    connection.close()
+
+    async with SqliteLog(f"sqlite://{tmp_path / 'log'}", settings=LogSettings(), clock=lab.clock, append=False) as log:
+        found = await verify(log, lab.store, sample=None)
+
+    assert not found.ok
+    assert {problem.code for problem in found.problems} & {"damaged", "miscounted"}
+
+
+@pytest.mark.parametrize("harm", ["removed", "overwritten"])
+async def test_a_file_of_the_store_that_is_gone_or_spoilt_is_named(lab: Any, tmp_path: Path, harm: str) -> None:
+    await lab.take(100)
+    await lab.take(10, topic="other")
+    await lab.store.flush()
+    (path,) = (tmp_path / "store" / "topic=events").rglob("*.parquet")
+    if harm == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(b"PAR1" + bytes(2000) + b"PAR1")
+
+    found = await verify(lab.log, lab.store, sample=None)
+
+    assert not found.ok
+    assert {(problem.code, problem.place) for problem in found.problems} == {("damaged", "store/events")}
+    assert found.store_events == 10, "the other topic is counted all the same"
+
+
+async def test_books_of_the_store_that_do_not_fit_its_events_are_named(lab: Any, tmp_path: Path) -> None:
+    await lab.take(100)
+    await lab.store.flush()
+    connection = apsw.Connection(str(tmp_path / "store" / "manifest.db"))
+    connection.execute("UPDATE account SET stored = stored - 3, skipped = skipped + 3")
+    connection.close()
+
+    url = f"parquet://{tmp_path / 'store'}"
+    async with ParquetStore(url, settings=StoreSettings(), clock=lab.clock, write=False) as store:
+        found = await verify(lab.log, store, sample=None)
+
+    assert {(problem.code, problem.place) for problem in found.problems} == {
+        ("miscounted", "store/events"),
+        ("unaccounted", "events"),
+    }
+    assert found.conservation.difference == 3
+
+
+class ForgetfulLog(SqliteLog):
+    """A log that leaves one batch out without a word, as a faulty adapter would."""
+
+    async def read(self, at: TopicPartition, offset: int, *, max_bytes: int = 1) -> Sequence[LogBatch]:
+        return [batch for batch in await super().read(at, max(offset, 10), max_bytes=max_bytes) if batch.first_offset >= 10]
+
+
+async def test_a_log_that_leaves_events_out_is_caught_by_its_own_books(lab: Any, tmp_path: Path) -> None:
+    await lab.take(10)
+    await lab.take(10)
+
+    url = f"sqlite://{tmp_path / 'log'}"
+    async with ForgetfulLog(url, settings=LogSettings(), clock=lab.clock, append=False) as log:
+        found = await verify(log, lab.store, sample=None)
+
+    assert [(problem.code, problem.place) for problem in found.problems] == [("miscounted", "events/0")]
+    assert "10" in found.problems[0].why
+    assert "20" in found.problems[0].why
 
 
 async def test_dead_letters_are_accounted_for_and_not_missing(lab: Any) -> None:
