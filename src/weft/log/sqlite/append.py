@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,9 +112,9 @@ class Appender:
         self._stopping = False
         self._thread = Thread(target=self._run, name=f"log-append-{ownership.partition}", daemon=True)
 
-    def open(self) -> None:
-        """Recover what the last owner left, then accept requests. Blocks."""
-        self.live.open()
+    def open(self, floors: Mapping[str, int]) -> None:
+        """Recover what the last owner left, then accept requests. Blocks. `floors`: see `LiveSegment.open`."""
+        self.live.open(floors)
         self._unique.rebuild(self.ownership.ledger, self._reader, self._clock.now_us())
         self._reserve.fill()
         self.checkpointer.start()

@@ -66,6 +66,21 @@ class Checkpointer:
         self.seal_now()
         if self._connection is not None:
             self._connection.close(True)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Leave nothing in the write-ahead log of the live segment: the next owner need not recover it."""
+        if self._live is None:
+            return
+        try:
+            connection = open_live(self._folder / file_name(self._live))
+            try:
+                connection.set_busy_timeout(_PATIENCE_MS)
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            finally:
+                connection.close(True)
+        except (apsw.Error, OSError) as failure:
+            logger.warning("log_checkpoint_failed", folder=str(self._folder), segment=self._live, reason=str(failure))
 
     def _run(self) -> None:
         current: int | None = None

@@ -58,6 +58,16 @@ class Groups:
             positions.setdefault(group, {})[TopicPartition(topic, partition)] = offset
         return positions
 
+    def floors(self, partition: int) -> dict[str, int]:
+        """For each topic of a partition the furthest that any group has consumed."""
+        with self._lock:
+            rows = list(
+                self._connection.execute(
+                    "SELECT topic, max(next_offset) FROM position WHERE partition = ? GROUP BY topic", (partition,)
+                )
+            )
+        return dict(cast("Iterable[tuple[str, int]]", rows))
+
     def add_damage(self, damage: Damage) -> None:
         """Write a damaged range down, once."""
         with self._lock:

@@ -10,6 +10,7 @@ import apsw
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS owner (epoch INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS begun (segment INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS sealed (segment INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS trimmed (segment INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS topic (
@@ -60,6 +61,17 @@ class Ledger:
 
     def _epoch(self) -> int:
         return cast("int | None", self._connection.execute("SELECT max(epoch) FROM owner").get) or 0
+
+    def begin(self, segment: int) -> None:
+        """The segment is there, durably; from now on its loss would be noticed."""
+        with self._lock, self._connection:
+            self._connection.execute("INSERT OR IGNORE INTO begun VALUES (?)", (segment,))
+            self._connection.execute("DELETE FROM begun WHERE segment < (SELECT max(segment) FROM begun)")
+
+    def last_begun(self) -> int:
+        """The newest segment, whether its file is still there or not."""
+        with self._lock:
+            return cast("int | None", self._connection.execute("SELECT max(segment) FROM begun").get) or 0
 
     def sealed(self) -> set[int]:
         """The segments that nobody appends to and whose bytes are all in their own file."""

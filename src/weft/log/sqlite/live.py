@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import apsw
 
@@ -10,7 +11,9 @@ from weft.core.errors import Unavailable
 from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
 from weft.log.sqlite.group import Stored
+from weft.log.sqlite.mend import mend
 from weft.log.sqlite.partition import Ownership, remove_segment, segments_in
+from weft.log.sqlite.recover import ends_of_trimmed, raise_to_floors, recover_ends
 from weft.log.sqlite.segment import (
     TopicEnd,
     create,
@@ -22,7 +25,9 @@ from weft.log.sqlite.segment import (
     set_repeats,
     take_over,
 )
-from weft.log.sqlite.segment_reader import SegmentReader
+from weft.log.sqlite.segment_reader import UNREADABLE
+
+_CHECKED_BYTES: Final = 16 * 1024 * 1024
 
 
 class Fenced(Unavailable):
@@ -44,22 +49,41 @@ class LiveSegment:
         self._size_bytes = 0
         self._began_s = 0.0
 
-    def open(self) -> None:
-        """Recover what the last owner left and go on from there."""
+    def open(self, floors: Mapping[str, int]) -> None:
+        """Recover what the last owner left and go on from there.
+
+        `floors` are offsets that groups have committed: what they consumed was there, so no offset below is given again.
+        """
         numbers = self._recover()
         if not numbers:
+            self.ends = ends_of_trimmed(self._ownership.ledger.gone())
+            raise_to_floors(self.ends, floors)
             self._begin()
             return
+        sealed = self._ownership.ledger.sealed()
+        recovered = recover_ends(self._folder, self._ownership.partition, numbers, sealed=sealed)
+        self.ends = recovered.ends
+        is_behind = raise_to_floors(self.ends, floors)
         newest = numbers[-1]
         path = self._folder / file_name(newest)
-        if newest in self._ownership.ledger.sealed():
-            self.ends = _ends_of(path, sealed=True)
+        if newest in sealed or recovered.is_damaged or is_behind or not _is_sound(path):
+            self._leave_recovered(newest, is_lost=recovered.is_lost, is_sealed=newest in sealed)
             self._begin()
             return
-        connection = open_live(path)
+        self._use(newest, self._take_over(newest), path.stat().st_size)
+
+    def _leave_recovered(self, number: int, *, is_lost: bool, is_sealed: bool) -> None:
+        if is_lost:
+            self._ownership.ledger.seal(number)
+        elif not is_sealed:
+            self._take_over(number).close(True)
+            self._checkpointer.seal(number)
+
+    def _take_over(self, number: int) -> apsw.Connection:
+        """From now on an owner of before that still writes is stopped at its next commit."""
+        connection = open_live(self._folder / file_name(number))
         take_over(connection, self._ownership.epoch)
-        self.ends = _ends_of(path, sealed=False)
-        self._use(newest, connection, path.stat().st_size)
+        return connection
 
     def write(self, stored: Sequence[Stored], ends: Mapping[str, TopicEnd]) -> None:
         """Make a group durable, all or nothing. After an error the segment is left for good."""
@@ -121,9 +145,15 @@ class LiveSegment:
             if number <= trimmed:
                 remove_segment(self._folder, number)
         numbers = segments_in(self._folder)
-        while numbers and not _is_whole(self._folder / file_name(numbers[-1])):
+        begun = ledger.last_begun()
+        while numbers and numbers[-1] > begun and not _is_whole(self._folder / file_name(numbers[-1])):
             remove_segment(self._folder, numbers.pop())
+        if begun > max(numbers, default=trimmed):
+            numbers.append(begun)
         sealed = ledger.sealed()
+        for number in numbers:
+            if number not in sealed:
+                mend(self._folder / file_name(number))
         for number in numbers[:-1]:
             if number not in sealed:
                 self._checkpointer.seal(number)
@@ -139,6 +169,7 @@ class LiveSegment:
             raise Fenced(f"another process has begun {path}; this one stops appending") from taken
         try:
             connection = create(path, self._ownership.epoch, self.ends)
+            self._ownership.ledger.begin(number)
         except BaseException:
             remove_segment(self._folder, number)
             raise
@@ -159,18 +190,25 @@ def _is_whole(path: Path) -> bool:
         return False
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        whole = connection.execute("PRAGMA user_version").fetchone() != (0,)
+        whole = connection.execute("PRAGMA user_version").get != 0
         if whole:
             connection.execute("PRAGMA journal_mode=WAL")
-        return whole
+    except UNREADABLE:
+        return False
     finally:
         connection.close(True)
+    return whole
 
 
-def _ends_of(path: Path, *, sealed: bool) -> dict[str, TopicEnd]:
-    reader = SegmentReader(path, sealed=sealed)
+def _is_sound(path: Path) -> bool:
+    """Whether a segment may be gone on with: small enough to look at every page of it, and every page is in order."""
+    log = Path(f"{path}-wal")
+    if path.stat().st_size + (log.stat().st_size if log.exists() else 0) > _CHECKED_BYTES:
+        return False
+    connection = open_live(path)
     try:
-        return reader.ends()
+        return connection.execute("PRAGMA quick_check(1)").get == "ok"
+    except UNREADABLE:
+        return False
     finally:
-        reader.close()
+        connection.close(True)

@@ -100,7 +100,7 @@ class SqliteLog(Log):
         ownership = Ownership.take(self._root, self._settings.partitions)
         opened.callback(ownership.release)
         appender = Appender(self._root, ownership, settings=self._settings, clock=self._clock, deliver=self._deliver)
-        appender.open()
+        appender.open(self._groups.floors(ownership.partition))
         opened.callback(appender.close)
         self._upkeep = Upkeep(self._root, ownership, appender.checkpointer, roll=appender.roll, keep=appender.keep)
         opened.callback(self._upkeep.close)

@@ -7,6 +7,7 @@ one topic together and in order, and no second index is written.
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import copyfile
 from typing import Final, cast
 
 import apsw
@@ -181,6 +182,13 @@ def create_copy(path: Path) -> apsw.Connection:
         connection.close(True)
         raise
     return connection
+
+
+def copy_beside(path: Path) -> Path:
+    """A copy of a segment file, byte by byte, to become its replacement."""
+    copied = path.with_name(f"{path.name}{_COPY}")
+    copyfile(path, copied)
+    return copied
 
 
 def replace_segment(path: Path) -> None:

@@ -64,6 +64,14 @@ class SegmentReader:
             self._connection.execute("COMMIT")
         return ends
 
+    def last_frame(self, number: int) -> Frame | None:
+        """The topic's last frame."""
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS}, crc, keys, body FROM batch WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT 1",
+            (place_of(number, 0), place_of(number + 1, 0)),
+        ).fetchone()
+        return None if row is None else Frame(_header(row), *row[_WIDTH:])
+
     def _advance(self, end: TopicEnd) -> None:
         last = self._header(
             "place >= ? AND place < ? ORDER BY place DESC", place_of(end.number, 0), place_of(end.number + 1, 0)

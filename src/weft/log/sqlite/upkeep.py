@@ -78,7 +78,7 @@ def taken(root: Path, partition: int, settings: LogSettings, clock: Clock) -> Ge
         opened.callback(checkpointer.close)
         live = LiveSegment(ownership, checkpointer, settings, clock)
         opened.callback(live.close)
-        live.open()
+        live.open({})
         upkeep = Upkeep(root, ownership, checkpointer, roll=live.roll, keep=_keep_nothing)
         opened.callback(upkeep.close)
         yield upkeep
