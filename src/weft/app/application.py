@@ -22,9 +22,11 @@ from weft.app.parts import Parts
 from weft.app.plan import Plan
 from weft.app.process import Asgi
 from weft.app.resources import Resources, log_folder
+from weft.auth.checks import auth_checks
 from weft.auth.routes import router as accounts
 from weft.core.errors import Unavailable
 from weft.core.worker import Worker
+from weft.db.checks import database_checks
 from weft.log.checks import checks as log_checks
 from weft.log.port import Log
 from weft.log.ticker import Ticker
@@ -129,7 +131,11 @@ async def common(resources: Resources) -> Parts:
         routers=(operations, accounts, verdict.router),
         workers=(gauges, *upkeep),
         state={"auth": auth, "query": query},
-        checks=log_checks(log, clock=resources.clock, folder=log_folder(settings.app), appends=resources.appends),
+        checks={
+            **log_checks(log, clock=resources.clock, folder=log_folder(settings.app), appends=resources.appends),
+            **auth_checks(auth),
+            **database_checks(database, resources.clock),
+        },
     )
 
 
