@@ -93,7 +93,7 @@ class ApiSettings(BaseModel):
     websocket_recheck_s: float = Field(
         default=60.0,
         ge=0,
-        description="Seconds between looks whether an open WebSocket is still allowed (log-out, expired tokens); 0 means never.",
+        description="Seconds between looks whether an open WebSocket is still allowed (log-out, expiry); 0 means never.",
     )
     websocket_max_frame_bytes: int = Field(default=1024 * 1024, ge=1, description="Bytes one WebSocket message may have.")
     websocket_max_depth: int = Field(default=32, ge=1, description="How deep a WebSocket message's JSON may be nested.")

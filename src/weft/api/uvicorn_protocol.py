@@ -19,6 +19,7 @@ CONNECTION: Final = "weft.connection"
 """Key of the `Connection` in an HTTP request's `scope["state"]`."""
 FRAMES: Final = "weft.frames"
 """Key of `write_frame` in a WebSocket's `scope["extensions"]`."""
+_HANDSHAKE_HEADERS: Final = (b"sec-websocket-", b"upgrade", b"connection", b"host", b"origin")
 MAX_HEAD_BYTES: Final = 128 * 1024
 MAX_DISCARDED_BYTES: Final = 8 * 1024 * 1024
 """How much of a body that was refused already is read and thrown away. Closing sooner would take the answer from clients
@@ -76,6 +77,10 @@ class Connection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Like uvicorn's; from here on the transport belongs to the WebSocket, which has its own ways to end."""
+        texts = (value for name, value in self.headers if name.startswith(_HANDSHAKE_HEADERS))
+        if not (self.url.isascii() and all(text.isascii() for text in texts)):
+            self.send_400_response("A WebSocket's handshake is written in ASCII.")  # the library would fail on it
+            return
         self._is_upgraded = True
         self._let_go()
         super().handle_websocket_upgrade()

@@ -141,6 +141,17 @@ async def test_what_is_no_http_gets_our_body_and_a_closed_connection(site: Any, 
         assert await connection.is_closed()
 
 
+@pytest.mark.parametrize("path", [b"/ws", b"/w\xffs"])
+async def test_a_handshake_that_is_not_ascii_is_refused(site: Any, path: bytes) -> None:
+    async with wire(site) as connection:
+        connection.write(
+            b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: \xffdGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert (await connection.answer())[0] == 400
+        assert await connection.is_closed()
+
+
 async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_counted_and_forgotten(site: Any) -> None:
     async with wire(site) as connection:
         connection.write(post(b"half", b"Content-Length: 100", length=False))
