@@ -41,7 +41,7 @@ class Kept:
         """Forget the oldest piece; returns its bytes."""
         oldest = self.pieces.popleft()
         self.begin = oldest.next_offset
-        return oldest.size_bytes
+        return oldest.memory_bytes
 
     def after(self, offset: int) -> Sequence[Piece] | None:
         """What comes from `offset` on, nothing when it is not there yet, None when it is no longer here."""
@@ -124,7 +124,7 @@ class TopicFeed:
             async for piece in pieces:
                 kept = self.kept.setdefault(batch.partition, Kept(piece.first_offset))
                 kept.add(piece)
-                self._size_bytes += piece.size_bytes
+                self._size_bytes += piece.memory_bytes
                 self._trim()
                 self._wake()
 

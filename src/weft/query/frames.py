@@ -48,17 +48,20 @@ def sse_begin(reader: Reader) -> bytes:
 
 def sse_chunk(reader: Reader, piece: Piece, wanted: Wanted) -> bytes:
     """A piece as server-sent events, each with the id to resume after it. The reader's place moves on."""
-    parts: list[bytes] = []
-    if (notice := _gap(reader, piece)) is not None:
-        parts.append(b"event: gap\ndata: " + _encode(notice) + b"\n\n")
+    notice = _gap(reader, piece)
     before, after = _around(reader, piece.partition)
-    first = piece.first_offset
-    parts += [
-        b"id: %b%d:%d%b\ndata: %b\n\n" % (before, piece.partition, first + index, after, piece.lines[index])
-        for index in wanted.indices(piece)
-    ]
     reader.passed(piece)
-    return b"".join(parts)
+    text = piece.joined((before, after, wanted), lambda: _sse_events(piece, wanted, before, after))
+    return text if notice is None else b"event: gap\ndata: %b\n\n%b" % (_encode(notice), text)
+
+
+def _sse_events(piece: Piece, wanted: Wanted, before: bytes, after: bytes) -> bytes:
+    return b"".join(
+        [
+            b"id: %b%d:%d%b\ndata: %b\n\n" % (before, piece.partition, piece.first_offset + index, after, piece.lines[index])
+            for index in wanted.indices(piece)
+        ]
+    )
 
 
 def sse_heartbeat(reader: Reader) -> bytes:
@@ -79,12 +82,16 @@ def socket_frames(reader: Reader, piece: Piece, wanted: Wanted) -> list[bytes]:
     frames: list[bytes] = []
     if (notice := _gap(reader, piece)) is not None:
         frames.append(_encode({"type": "gap", **notice}))
-    chosen = wanted.indices(piece)
     reader.passed(piece)
-    if chosen:
-        head = _encode({"type": "events", "from": resume.to_text(reader.positions)})[:-1]
-        frames.append(head + b',"events":[' + b",".join([piece.lines[index] for index in chosen]) + b"]}")
-    return frames
+    place = resume.to_text(reader.positions)
+    events = piece.joined((place, wanted), lambda: _socket_events(piece, wanted, place))
+    return [*frames, events] if events else frames
+
+
+def _socket_events(piece: Piece, wanted: Wanted, place: str) -> bytes:
+    lines = [piece.lines[index] for index in wanted.indices(piece)]
+    head = _encode({"type": "events", "from": place})[:-1]
+    return head + b',"events":[' + b",".join(lines) + b"]}" if lines else b""
 
 
 def socket_heartbeat(reader: Reader) -> bytes:

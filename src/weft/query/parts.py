@@ -14,6 +14,7 @@ from weft.query.dead import DeadIndex
 from weft.query.erase import Eraser
 from weft.query.feed import Feeds
 from weft.query.gate import Gate
+from weft.query.live_metrics import LiveMetrics
 from weft.query.realtime import RealtimeMetrics
 from weft.query.settings import QuerySettings
 from weft.store.port import EventStore
@@ -30,6 +31,7 @@ class QueryParts:
     settings: QuerySettings
     gate: Gate
     realtime: RealtimeMetrics
+    live_metrics: LiveMetrics
     feeds: Feeds
     eraser: Eraser
     dead: DeadIndex
@@ -39,6 +41,7 @@ class QueryParts:
     def of(cls, *, log: Log, store: EventStore, checks: CheckRegister, clock: Clock, settings: QuerySettings) -> Self:
         """The parts over a log, a store and the process's checks."""
         gate = Gate(settings)
+        realtime = RealtimeMetrics(store, gate, clock, settings)
         return cls(
             log=log,
             store=store,
@@ -46,7 +49,8 @@ class QueryParts:
             clock=clock,
             settings=settings,
             gate=gate,
-            realtime=RealtimeMetrics(store, gate, clock, settings),
+            realtime=realtime,
+            live_metrics=LiveMetrics(realtime, settings),
             feeds=Feeds(log, clock, settings),
             eraser=Eraser(log, store, clock, settings),
             dead=DeadIndex(log),

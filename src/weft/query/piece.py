@@ -4,9 +4,9 @@ Making them costs CPU on the loop that also takes in events, so it is done a few
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from weft.core.event import EventRow
 from weft.query.shapes import row_body
 
 EVENTS_A_PIECE: Final = 256
+_JOINED_MOST: Final = 2
 _OVERHEAD_BYTES: Final = 200  # of one event beside its text: list slots, the two names, object headers
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -36,14 +37,29 @@ class Piece:
     lines: Sequence[bytes] = ()
     names: Sequence[tuple[str, str]] = ()
     reason: str | None = None
-    size_bytes: int = _OVERHEAD_BYTES
+    size_bytes: int = 0
+    _joined: dict[Hashable, bytes] = field(default_factory=dict[Hashable, bytes], compare=False, repr=False)
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what it holds in memory at most."""
+        return (1 + _JOINED_MOST) * self.size_bytes + _OVERHEAD_BYTES * (1 + len(self.lines))
+
+    def joined(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """A text made of the whole piece, made once for all readers who want the same (`key` says what)."""
+        text = self._joined.get(key)
+        if text is None:
+            text = make()
+            if len(self._joined) < _JOINED_MOST:
+                self._joined[key] = text
+        return text
 
     def tail(self, offset: int) -> "Piece":
         """The piece without the events below `offset`."""
         skip = offset - self.first_offset
         if skip <= 0:
             return self
-        return replace(self, first_offset=offset, lines=self.lines[skip:], names=self.names[skip:])
+        return replace(self, first_offset=offset, lines=self.lines[skip:], names=self.names[skip:], _joined={})
 
 
 class Pace:
@@ -99,7 +115,7 @@ def _piece(batch: LogBatch, rows: Sequence[EventRow], chosen: range) -> Piece:
         next_offset=batch.first_offset + chosen.stop,
         lines=lines,
         names=[(rows[index].type, rows[index].source) for index in chosen],
-        size_bytes=sum(map(len, lines)) + _OVERHEAD_BYTES * len(lines),
+        size_bytes=sum(map(len, lines)),
     )
 
 

@@ -223,6 +223,26 @@ async def test_the_metrics_socket_takes_a_token_in_its_first_frame_and_refuses_s
         assert socket.close_code == 1008
 
 
+async def test_nothing_is_computed_when_nobody_watches_any_more(open_lab: Any) -> None:
+    def pushing() -> list[str]:
+        return [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "live-metrics"]
+
+    async with open_lab(realtime_every_s=0.05) as lab, asyncio.timeout(10):
+        shown = {"X-API-Key": lab.key}
+        first = await connect(f"ws://{lab.address}/ws/metrics", additional_headers=shown)
+        second = await connect(f"ws://{lab.address}/ws/metrics", additional_headers=shown)
+        for _ in range(3):
+            await first.recv()
+            await second.recv()
+        assert len(pushing()) == 1
+        await first.close()
+        await second.recv()
+        await second.recv()
+        await second.close()
+        while pushing():  # noqa: ASYNC110 - nothing in the product announces it
+            await asyncio.sleep(0.01)
+
+
 async def test_many_watchers_get_the_same_frame(open_lab: Any) -> None:
     async with open_lab(realtime_every_s=0.2) as lab:
         await lab.take(5)

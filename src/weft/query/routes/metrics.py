@@ -1,13 +1,11 @@
 """The dashboard's figures: right now, over time, and pushed every second."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, WebSocket
 
 from weft.api.parts import api_parts
 from weft.api.websocket import Socket
-from weft.core.errors import Busy, Unavailable
 from weft.core.principal import Scope
 from weft.query.history import History, buckets_of, history
 from weft.query.parameters import HistoryQuery
@@ -52,17 +50,9 @@ async def show_history(query: Annotated[HistoryQuery, Query()], parts: Parts, pr
 @router.websocket("/ws/metrics")
 async def push_metrics(websocket: WebSocket) -> None:
     """The realtime body once a second, the same bytes for everybody. Who reads slowly misses frames and delays nobody."""
-    parts = query_parts(websocket)
+    live = query_parts(websocket).live_metrics
 
     async def talk(socket: Socket) -> None:
-        async def push() -> None:
-            while True:
-                try:
-                    await socket.send(await parts.realtime.body())
-                except (Busy, Unavailable) as trouble:
-                    await socket.send_error(trouble)
-                await asyncio.sleep(parts.settings.realtime_every_s)
-
-        await push_until_gone(socket, push())
+        await push_until_gone(socket, live.show(socket))
 
     await api_parts(websocket).sockets.serve(websocket, Scope.EVENTS_READ, talk)
