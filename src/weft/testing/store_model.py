@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -136,11 +136,9 @@ def value_of(event: Event, name: str) -> Any:
     if not name.startswith("data."):
         value = getattr(event, {"time": "time_us", "received_at": "received_at_us"}.get(name, name))
         return MISSING if value is None else value
-    value = event.data
+    value: Any = event.data
     for part in name.split(".")[1:]:
-        if not isinstance(value, dict) or part not in value:
-            return MISSING
-        value = value[part]
+        value = cast("dict[str, Any]", value).get(part, MISSING) if isinstance(value, dict) else MISSING
     return MISSING if value is None else value
 
 

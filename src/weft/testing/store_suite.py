@@ -1,4 +1,4 @@
-"""The promises of the store's port, one test each. An adapter's test subclasses `StoreSuite` and gives the fixture `open_store`."""
+"""The promises of the store's port, one test each. An adapter's test subclasses `StoreSuite` and gives `open_store`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -120,8 +120,9 @@ async def test_a_cancelled_writer_leaves_the_log_closed(store: ParquetStore) -> 
     started = asyncio.Event()
     task = asyncio.create_task(writer(store, log).run(started.set))
     await started.wait()
-    while not (await store.state()).events:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not (await store.state()).events:
+            pass
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -2,23 +2,30 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.parquet
 
 from weft.core.columns import EVENT_SCHEMA
+from weft.store.parquet.columnar import Bools, joined, kept
 from weft.store.parquet.disk import Disk
 from weft.store.parquet.layout import StoredFile, in_time_order, merge_spans, write_events
 from weft.store.settings import StoreSettings
 
+Keep = Callable[[pa.Table], Bools]
+"""Which rows of a file to keep."""
 
-def choose(files: Iterable[StoredFile], settings: StoreSettings) -> list[StoredFile]:
+_parquet: Any = pyarrow.parquet
+
+
+def choose_files(files: Iterable[StoredFile], settings: StoreSettings) -> list[StoredFile]:
     """The files to merge next, or none: of the hour with most small files those that together stay under the size limit."""
     hours: dict[tuple[str, int], list[StoredFile]] = {}
     for file in files:
         if file.in_one_hour and file.size_bytes < settings.compact_max_bytes:
             hours.setdefault((file.topic, file.hour), []).append(file)
-    crowded = max(hours.values(), key=len, default=[])
+    crowded = max(hours.values(), key=len, default=list[StoredFile]())
     if len(crowded) < settings.compact_files:
         return []
     chosen: list[StoredFile] = []
@@ -33,21 +40,19 @@ def choose(files: Iterable[StoredFile], settings: StoreSettings) -> list[StoredF
 
 def read_events(folder: Path, file: StoredFile) -> pa.Table:
     """All events of one file. One thread, so that questions keep theirs."""
-    return pq.read_table(folder / file.path, use_threads=False, partitioning=None, schema=EVENT_SCHEMA)
+    return _parquet.read_table(folder / file.path, use_threads=False, partitioning=None, schema=EVENT_SCHEMA)
 
 
-def merge(disk: Disk, folder: Path, files: Sequence[StoredFile]) -> StoredFile:
+def merge_files(disk: Disk, folder: Path, files: Sequence[StoredFile]) -> StoredFile:
     """One new file with the events of all; not yet in the manifest."""
     oldest_first = sorted(files, key=lambda file: file.file_id)
-    table = pa.concat_tables([read_events(folder, file) for file in oldest_first]).combine_chunks()
+    table = joined([read_events(folder, file) for file in oldest_first])
     spans = merge_spans(span for file in files for span in file.id_spans)
     return write_events(disk, folder, files[0].topic, in_time_order(table), spans)
 
 
-def rewrite(
-    disk: Disk, folder: Path, file: StoredFile, keep: Callable[[pa.Table], pa.ChunkedArray | pa.Array]
-) -> StoredFile | None:
+def rewrite_file(disk: Disk, folder: Path, file: StoredFile, keep: Keep) -> StoredFile | None:
     """A new file with only the events to keep, or None where none is left; not yet in the manifest."""
     table = read_events(folder, file)
-    kept = table.filter(keep(table)).combine_chunks()
-    return write_events(disk, folder, file.topic, kept, file.id_spans) if len(kept) else None
+    left = kept(table, keep(table))
+    return write_events(disk, folder, file.topic, left, file.id_spans) if len(left) else None

@@ -33,7 +33,11 @@ class Engine:
     def __init__(self, folder: Path, spill: Path, settings: StoreSettings) -> None:
         self._timeout_ms = int(settings.question_timeout_s * 1000)
         self._threads = threading.local()
-        options = {**_FIXED, "memory_limit": f"{settings.engine_memory_bytes}B", "temp_directory": str(spill)}
+        options: dict[str, str | bool | int | float | list[str]] = {
+            **_FIXED,
+            "memory_limit": f"{settings.engine_memory_bytes}B",
+            "temp_directory": str(spill),
+        }
         if settings.engine_threads is not None:
             options["threads"] = str(settings.engine_threads)
         self._database = duckdb.connect(":memory:", config=options)

@@ -12,8 +12,8 @@ from weft.core.times import from_datetime
 
 EVENT_NAMES: Final = ", ".join(f'"{name}"' for name in EVENT_SCHEMA.names)
 EVENT_COLUMNS: Final = (
-    "id, type, source, epoch_us(time), epoch_us(received_at), subject, severity, user_id, session_id, correlation_id, tags, data,"
-    ' metadata, "partition", "offset"'
+    "id, type, source, epoch_us(time), epoch_us(received_at), subject, severity, user_id, session_id, correlation_id, tags,"
+    ' data, metadata, "partition", "offset"'
 )
 
 

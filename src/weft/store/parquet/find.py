@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from weft.core.event import Event
 from weft.core.ids import milliseconds_of
+from weft.store.parquet.columnar import is_equal, position, python_values
 from weft.store.parquet.engine import Engine
 from weft.store.parquet.events import from_table
 from weft.store.parquet.given import range_of, seconds_of_keys
@@ -61,7 +61,7 @@ def _stored(
     for file, spans in pages.items():
         if spans:
             table = paged.get(file.path).read(list(spans), ["id", "source"])
-            for event_id, source in zip(table["id"].to_pylist(), table["source"].to_pylist(), strict=True):
+            for event_id, source in zip(python_values(table["id"]), python_values(table["source"]), strict=True):
                 if event_id in ids:
                     yield source, event_id
 
@@ -107,9 +107,9 @@ def _matching(topic: str, table: pa.Table, event_id: str) -> Iterator[Event]:
 
 
 def _matches(table: pa.Table, event_id: str) -> list[int]:
-    if pc.index(table["id"], pa.scalar(event_id)).as_py() < 0:
+    if position(table["id"], event_id) is None:
         return []
-    return np.flatnonzero(pc.equal(table["id"], pa.scalar(event_id)).to_numpy()).tolist()
+    return np.flatnonzero(is_equal(table["id"], event_id)).tolist()
 
 
 def _files_at(view: View, start_us: int, end_us: int) -> Iterator[StoredFile]:

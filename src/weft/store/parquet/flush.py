@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from weft.core.ids import milliseconds_of
+from weft.store.parquet.columnar import chosen, extent
 from weft.store.parquet.disk import Disk
 from weft.store.parquet.given import seconds_at, write_run
 from weft.store.parquet.layout import IdSpans, StoredFile, by_hour, in_time_order, merge_spans, times_of, write_events
@@ -59,10 +59,10 @@ def _spans(part: pa.Table) -> IdSpans:
 
 
 def _extremes(part: pa.Table) -> Iterator[tuple[int, int]]:
-    generated = part.filter(pc.equal(part[GIVEN_KEY], pa.scalar(0, pa.uint64())))
+    generated = chosen(part["id"], part[GIVEN_KEY].to_numpy() == 0)
     if not len(generated):
         return
-    extent = pc.min_max(generated["id"]).as_py()
-    first, last = milliseconds_of(extent["min"]), milliseconds_of(extent["max"])
+    first_id, last_id = extent(generated)
+    first, last = milliseconds_of(first_id), milliseconds_of(last_id)
     if first is not None and last is not None:
         yield first, last

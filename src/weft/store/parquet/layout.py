@@ -1,28 +1,27 @@
 """How events lie in Parquet files: `topic=…/date=…/hour=…`, ordered by time, one file per flush or merge.
 
-The files hold the columns of `weft.core.columns` and nothing else, so that any Parquet reader understands them. Time order keeps
-the newest events, and the ids made with them, in the last row groups; ids and times are delta coded (22 bytes an event
-where plain encodings took 31).
+The files hold the columns of `weft.core.columns` and nothing else, so that any Parquet reader understands them. Time order
+keeps the newest events, and the ids made with them, on the last pages; ids and times are delta coded (22 bytes an event where
+plain encodings took 31).
 """
 
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weft.core.columns import EVENT_SCHEMA
 from weft.core.times import HOUR_US, from_datetime, to_datetime
+from weft.store.parquet.columnar import Int64s, different, different_count, micros, ordered
+from weft.store.parquet.columnar import counts as counts_of
 from weft.store.parquet.disk import Disk
-
-Int64s = npt.NDArray[np.int64]
 
 FIRST_US: Final = from_datetime(datetime(1, 1, 2, tzinfo=UTC))
 LAST_US: Final = from_datetime(datetime(9999, 12, 30, tzinfo=UTC))
@@ -96,7 +95,7 @@ def folder_of(topic: str, hour: int) -> str:
 
 def times_of(table: pa.Table) -> Int64s:
     """The event times as microseconds."""
-    return table["time"].cast(pa.int64()).to_numpy()
+    return micros(table["time"])
 
 
 def in_time_order(table: pa.Table) -> pa.Table:
@@ -104,7 +103,7 @@ def in_time_order(table: pa.Table) -> pa.Table:
     times = times_of(table)
     if len(times) < 2 or bool((times[1:] >= times[:-1]).all()):
         return table
-    return table.take(pa.array(np.argsort(times, kind="stable")))
+    return ordered(table, np.argsort(times, kind="stable"))
 
 
 def by_hour(table: pa.Table) -> Iterator[pa.Table]:
@@ -124,7 +123,7 @@ def write_events(disk: Disk, folder: Path, topic: str, table: pa.Table, id_spans
     path = f"{folder_of(topic, int(times[0]) // HOUR_US)}/{secrets.token_hex(12)}.parquet"
     events = table.select(EVENT_SCHEMA.names)
     size_bytes = disk.write(folder / path, lambda file: _fill(file, events))
-    sources = pc.unique(table["source"])
+    sources = different(table["source"])
     partitions, counts = np.unique(table["partition"].to_numpy(), return_counts=True)
     return StoredFile(
         file_id=0,
@@ -134,15 +133,15 @@ def write_events(disk: Disk, folder: Path, topic: str, table: pa.Table, id_spans
         size_bytes=size_bytes,
         min_us=int(times[0]),
         max_us=int(times[-1]),
-        types={entry["values"]: entry["counts"] for entry in pc.value_counts(table["type"]).to_pylist()},
-        sources=frozenset(sources.to_pylist()) if len(sources) <= SOURCES_LISTED else None,
+        types=counts_of(table["type"]),
+        sources=frozenset(sources) if len(sources) <= SOURCES_LISTED else None,
         partitions=dict(zip(partitions.tolist(), counts.tolist(), strict=True)),
         id_spans=id_spans,
     )
 
 
 def _fill(file: IO[bytes], events: pa.Table) -> None:
-    strewn = [name for name in _REFERENCES if pc.count_distinct(events[name]).as_py() > DICTIONARY_VALUES]
+    strewn = [name for name in _REFERENCES if different_count(events[name]) > DICTIONARY_VALUES]
     options: dict[str, Any] = {
         "compression": "zstd",
         "compression_level": 3,
@@ -166,7 +165,7 @@ def merge_spans(spans: Iterator[tuple[int, int]]) -> IdSpans:
         else:
             joined.append((first, last))
     while len(joined) > SPANS_LISTED:
-        gaps = [after[0] - before[1] for before, after in zip(joined, joined[1:], strict=False)]
+        gaps = [after[0] - before[1] for before, after in pairwise(joined)]
         nearest = gaps.index(min(gaps))
         joined[nearest : nearest + 2] = [(joined[nearest][0], joined[nearest + 1][1])]
     return tuple(joined)

@@ -1,7 +1,7 @@
 """The ledger: where every offset of a partition went, so that nothing can vanish unnoticed.
 
-For each partition, always: `position` = stored + repeats + expired + ticks + skipped. Skipped are offsets the log did not hand in:
-erased there, trimmed, damaged, or set aside as dead letters. Of the stored, some are erased or retired again later.
+For each partition, always: `position` = stored + repeats + expired + ticks + skipped. Skipped are offsets the log did not hand
+in: erased there, trimmed, damaged, or set aside as dead letters. Of the stored, some are erased or retired again later.
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """Looks: where to look for one page of events, nearest first, so that most pages need a few thousand rows of one file.
 
-Each look is a scan and an edge: beyond that time others may hold matching events too, so only what lies on this side of it counts.
-The last look has no edge and everything in it.
+Each look is a scan and an edge: beyond that time others may hold matching events too, so only what lies on this side of it
+counts. The last look has no edge and everything in it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ def _rank(part: StoredFile | PageSpan, select: Select) -> int:
 
 
 def _rows_for(select: Select, files: Sequence[StoredFile]) -> int:
-    """About how many rows have to be looked at to fill the page, judged by the share of the asked types in the nearest files."""
+    """About how many rows have to be looked at to fill the page, judged by the share of the asked types nearby."""
     wanted = select.skip + select.limit + 1
     types = select.filter.types
     near = files[:4]

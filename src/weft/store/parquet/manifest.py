@@ -1,7 +1,7 @@
 """The manifest: which files make up the store, and how far in the log they reach. SQLite; every change is one transaction."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,12 +87,11 @@ class Manifest:
         old_runs: dict[int, RunFile] = known.runs if known else {}
         with self._lock, _named(self._path), self._transaction("DEFERRED"):
             self._seen = self._data_version()
-            live = [row[0] for row in self._connection.execute("SELECT file_id FROM file")]
             newest = max(old_files, default=0)
-            fresh = self._connection.execute(f"SELECT {_FILE_COLUMNS} FROM file WHERE file_id > ?", (newest,)).fetchall()
-            files = {row[0]: _to_file(row) for row in fresh}
-            files = {file_id: old_files.get(file_id) or files[file_id] for file_id in live}
-            rows = self._connection.execute("SELECT run_id, path, rows, size_bytes FROM id_run").fetchall()
+            fresh = [_to_file(row) for row in self._rows(f"SELECT {_FILE_COLUMNS} FROM file WHERE file_id > ?", newest)]
+            known_files = {**old_files, **{file.file_id: file for file in fresh}}
+            files = {row[0]: known_files[row[0]] for row in self._rows("SELECT file_id FROM file")}
+            rows = self._rows("SELECT run_id, path, rows, size_bytes FROM id_run")
             runs = {row[0]: old_runs.get(row[0]) or _to_run(row) for row in rows}
             return Content(files=files, runs=runs, ledger=self._read_ledger())
 
@@ -139,6 +138,10 @@ class Manifest:
                 self._connection.execute(_SCHEMA)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
+    def _rows(self, sql: str, *values: int) -> list[tuple[Any, ...]]:
+        cursor: Any = self._connection.execute(sql, values)
+        return cursor.fetchall()
+
     def _data_version(self) -> int:
         (version,) = self._connection.execute("PRAGMA data_version").fetchone() or (0,)
         return version
@@ -174,7 +177,7 @@ class Manifest:
         return replace(run, run_id=self._connection.last_insert_rowid())
 
     @contextmanager
-    def _transaction(self, kind: str) -> Iterator[None]:
+    def _transaction(self, kind: str) -> Generator[None]:
         self._connection.execute(f"BEGIN {kind}")
         try:
             yield
@@ -201,7 +204,7 @@ def _to_run(row: Sequence[Any]) -> RunFile:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(path: Path) -> Generator[None]:
     try:
         yield
     except apsw.FullError as full:

@@ -3,19 +3,20 @@
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from weft.core.clock import Clock
 from weft.core.erasure import Erasure
 from weft.core.errors import Conflict, Invalid, StorageFull, Unavailable
 from weft.core.position import TopicPartition
 from weft.core.times import HOUR_US
-from weft.store.parquet import compact
+from weft.store.parquet.columnar import Bools, is_equal, micros
+from weft.store.parquet.compact import Keep, choose_files, merge_files, rewrite_file
 from weft.store.parquet.flush import write_tail
 from weft.store.parquet.given import FOLDER, Run, merge_candidates, merged, write_run
 from weft.store.parquet.intake import Intake
@@ -27,9 +28,6 @@ from weft.store.parquet.tail import Tail
 from weft.store.settings import StoreSettings
 
 LOCK_NAME: Final = "owner.lock"
-
-Keep = Callable[[pa.Table], pa.ChunkedArray | pa.Array]
-"""Which rows of a file to keep."""
 
 
 class OwnerLock:
@@ -116,9 +114,9 @@ class Owner:
     def compact(self) -> int:
         """Merge the small files of one hour, if any hour has enough of them; returns how many files were merged."""
         with self._turn:
-            chosen = compact.choose(self._shelf.view.files, self._settings)
+            chosen = choose_files(self._shelf.view.files, self._settings)
             if chosen:
-                self._swap(chosen, [compact.merge(self._shelf.disk, self._shelf.folder, chosen)])
+                self._swap(chosen, [merge_files(self._shelf.disk, self._shelf.folder, chosen)])
             self._merge_runs()
             return len(chosen)
 
@@ -146,7 +144,7 @@ class Owner:
             count = 0
             for file in self._shelf.view.files:
                 if _may_hold(file, erasure):
-                    rewritten = self._rewritten(file, lambda table: pc.invert(_matches(table, erasure)))
+                    rewritten = self._rewritten(file, _not_matching(erasure))
                     if rewritten is not None and rewritten.rows == file.rows:
                         self._shelf.disk.remove(self._shelf.folder / rewritten.path)
                         continue
@@ -156,10 +154,10 @@ class Owner:
             return count
 
     def _rewritten(self, file: StoredFile, keep: Keep) -> StoredFile | None:
-        return compact.rewrite(self._shelf.disk, self._shelf.folder, file, keep)
+        return rewrite_file(self._shelf.disk, self._shelf.folder, file, keep)
 
     def _replace(self, old: StoredFile, new: StoredFile | None, why: str) -> int:
-        left = new.partitions if new else {}
+        left: Mapping[int, int] = new.partitions if new else {}
         lost = {
             TopicPartition(old.topic, partition): rows - left.get(partition, 0) for partition, rows in old.partitions.items()
         }
@@ -219,7 +217,7 @@ def _told(failed: Exception) -> Unavailable:
 
 
 def _not_before(cutoff_us: int) -> Keep:
-    return lambda table: pc.greater_equal(table["time"].cast(pa.int64()), cutoff_us)
+    return lambda table: micros(table["time"]) >= cutoff_us
 
 
 def _may_hold(file: StoredFile, erasure: Erasure) -> bool:
@@ -230,14 +228,18 @@ def _may_hold(file: StoredFile, erasure: Erasure) -> bool:
     )
 
 
-def _matches(table: pa.Table, erasure: Erasure) -> pa.ChunkedArray:
-    times = table["time"].cast(pa.int64())
-    found = pc.is_valid(times)
+def _not_matching(erasure: Erasure) -> Keep:
+    return lambda table: ~_matches(table, erasure)
+
+
+def _matches(table: pa.Table, erasure: Erasure) -> Bools:
+    times = micros(table["time"])
+    found = np.ones(len(times), dtype=np.bool_)
     for column, value in (("source", erasure.source), ("subject", erasure.subject), ("user_id", erasure.user_id)):
         if value is not None:
-            found = pc.and_(found, pc.fill_null(pc.equal(table[column], value), False))
+            found &= is_equal(table[column], value)
     if erasure.start_us is not None:
-        found = pc.and_(found, pc.greater_equal(times, erasure.start_us))
+        found &= times >= erasure.start_us
     if erasure.end_us is not None:
-        found = pc.and_(found, pc.less(times, erasure.end_us))
+        found &= times < erasure.end_us
     return found

@@ -72,7 +72,6 @@ def _within(select: Select, edge_us: int | None, parameters: Parameters) -> str:
         cursor = decode(select.after, order=select.order, topic=select.filter.topic)
         time = f"make_timestamptz({parameters.add(cursor.time_us)}::BIGINT)"
         identity, source = parameters.add(cursor.id), parameters.add(cursor.source)
-        parts.append(
-            f"time {sign}= {time} AND (time {sign} {time} OR id {sign} {identity} OR (id = {identity} AND source {sign} {source}))"
-        )
+        tie = f"id {sign} {identity} OR (id = {identity} AND source {sign} {source})"
+        parts.append(f"time {sign}= {time} AND (time {sign} {time} OR {tie})")
     return " AND ".join(parts) or "true"

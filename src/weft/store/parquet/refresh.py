@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from weft.core.errors import Unavailable
 from weft.core.position import TopicPartition
+from weft.store.parquet.columnar import kept_batch, python_values
 from weft.store.parquet.engine import FilesGone
 from weft.store.parquet.given import Run
 from weft.store.parquet.intake import FindStored, Given, Intake
@@ -17,6 +16,7 @@ from weft.store.parquet.shelf import Shelf, View
 from weft.store.parquet.tail import GIVEN_KEY, Tail
 
 TRIES: Final = 5
+_GIVEN_COLUMNS: Final = ["source", "id", GIVEN_KEY, "partition", "offset"]
 
 FindInView = Callable[[View, Mapping[Given, int]], set[Given]]
 """Which of these given ids (with their keys) are in the files of a view."""
@@ -78,10 +78,13 @@ class Refresh:
             places: dict[Given, tuple[int, int]] = {}
             for chunk in chunks:
                 events = chunk.events
-                for index in np.flatnonzero(events[GIVEN_KEY].to_numpy()).tolist():
-                    entry = (topic, events["source"][index].as_py(), events["id"][index].as_py())
-                    asked[entry] = events[GIVEN_KEY][index].as_py()
-                    places[entry] = (events["partition"][index].as_py(), events["offset"][index].as_py())
+                given = kept_batch(events, events[GIVEN_KEY].to_numpy() != 0)
+                for source, event_id, key, partition, offset in zip(
+                    *(python_values(given[name]) for name in _GIVEN_COLUMNS), strict=True
+                ):
+                    entry = (topic, source, event_id)
+                    asked[entry] = key
+                    places[entry] = (partition, offset)
             stored = find(asked) if asked else set[Given]()
             if stored:
                 tail = tail.without_rows(topic, frozenset(places[entry] for entry in stored))

@@ -6,7 +6,7 @@ grace for other processes is over.
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,7 +65,7 @@ class Shelf:
         return self._view
 
     @contextmanager
-    def reading(self) -> Iterator[View]:
+    def reading(self) -> Generator[View]:
         """Hold the current view: its files stay until it is let go."""
         with self.lock:
             view = self._view

@@ -56,14 +56,15 @@ from weft.store.settings import StoreSettings
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ParquetStore(EventStore):
     """An event store in a folder: `parquet:///absolute/path`.
 
     With `write=True` this is the one owner of the folder: it flushes, merges, retires and erases. With `write=False` it is
-    a reader beside the owner: it answers the same questions, keeps a tail of its own from what is written to it, and follows the
-    owner's files. The files can be read by any other program at any time.
+    a reader beside the owner: it answers the same questions, keeps a tail of its own from what is written to it, and follows
+    the owner's files. The files can be read by any other program at any time.
     """
 
     reach: Literal["process", "host", "network"] = "host"
@@ -299,7 +300,7 @@ class ParquetStore(EventStore):
         )
 
     async def _ask(self, work: Callable[[View], T]) -> T:
-        return await self._in(self._question_threads, self._answer, work)
+        return await self._in(self._question_threads, lambda: self._answer(work))
 
     def _answer(self, work: Callable[[View], T]) -> T:
         gone: FilesGone | None = None
@@ -319,7 +320,7 @@ class ParquetStore(EventStore):
         if not self._write:
             raise Conflict(f"this store was opened for reading; only the owner of {self.folder} may {what}")
 
-    async def _in(self, threads: Executor, work: Callable[..., T], *arguments: object) -> T:
+    async def _in(self, threads: Executor, work: Callable[..., R], *arguments: object) -> R:
         return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
 
 

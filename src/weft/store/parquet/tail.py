@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from weft.core.columns import EVENT_SCHEMA
 from weft.core.position import Positions, TopicPartition
+from weft.store.parquet.columnar import Bools, concatenated, kept_batch, micros, python_values
 
 GIVEN_KEY: Final = "given_key"
 TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field(GIVEN_KEY, pa.uint64(), nullable=False))
@@ -79,7 +78,7 @@ class Tail:
         ]
         return pa.Table.from_batches(batches) if batches else None
 
-    def _kept(self, choose: Callable[[str, Chunk], npt.NDArray[np.bool_] | None]) -> "Tail":
+    def _kept(self, choose: Callable[[str, Chunk], Bools | None]) -> "Tail":
         chunks: dict[str, tuple[Chunk, ...]] = {}
         for topic, old in self.chunks.items():
             new: list[Chunk] = []
@@ -88,7 +87,7 @@ class Tail:
                 if keep is None or keep.all():
                     new.append(chunk)
                 elif keep.any():
-                    new.append(_chunk(chunk.events.filter(pa.array(keep))))
+                    new.append(_chunk(kept_batch(chunk.events, keep)))
             if new:
                 chunks[topic] = tuple(new)
         everything = [chunk for kept in chunks.values() for chunk in kept]
@@ -96,8 +95,8 @@ class Tail:
 
 
 def _chunk(events: pa.RecordBatch) -> Chunk:
-    extent = pc.min_max(events["time"].cast(pa.int64())).as_py()
-    return Chunk(events, extent["min"], extent["max"], events.get_total_buffer_size())
+    times = micros(events["time"])
+    return Chunk(events, int(times.min()), int(times.max()), events.get_total_buffer_size())
 
 
 def _merged(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
@@ -106,12 +105,12 @@ def _merged(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     while len(merged) > 1 and merged[-2].rows <= 2 * merged[-1].rows and merged[-2].rows + merged[-1].rows <= _MERGED_ROWS:
         last = merged.pop()
         before = merged.pop()
-        joined = pa.concat_batches([before.events, last.events])
+        joined = concatenated([before.events, last.events])
         merged.append(Chunk(joined, min(before.min_us, last.min_us), max(before.max_us, last.max_us), joined.nbytes))
     return tuple(merged)
 
 
-def _keep_above(topic: str, events: pa.RecordBatch, positions: Positions) -> npt.NDArray[np.bool_]:
+def _keep_above(topic: str, events: pa.RecordBatch, positions: Positions) -> Bools:
     partitions = events["partition"].to_numpy()
     offsets = events["offset"].to_numpy()
     keep = np.ones(len(offsets), dtype=np.bool_)
@@ -121,6 +120,6 @@ def _keep_above(topic: str, events: pa.RecordBatch, positions: Positions) -> npt
     return keep
 
 
-def _keep_others(events: pa.RecordBatch, rows: frozenset[tuple[int, int]]) -> npt.NDArray[np.bool_]:
-    places = zip(events["partition"].to_pylist(), events["offset"].to_pylist(), strict=True)
+def _keep_others(events: pa.RecordBatch, rows: frozenset[tuple[int, int]]) -> Bools:
+    places = zip(python_values(events["partition"]), python_values(events["offset"]), strict=True)
     return np.array([place not in rows for place in places], dtype=np.bool_)

@@ -1,0 +1,88 @@
+"""The few operations on Arrow columns the store needs. Arrow's own types are loose; here they become ours."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
+
+Bools = npt.NDArray[np.bool_]
+Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
+
+_arrow: Any = pa
+_compute: Any = pyarrow.compute
+
+
+def extent(values: Any) -> tuple[Any, Any]:
+    """The smallest and the largest value, or None and None."""
+    found = _compute.min_max(values).as_py()
+    return found["min"], found["max"]
+
+
+def is_equal(values: Any, wanted: str) -> Bools:
+    """Which values are this text; a missing value is none."""
+    return _compute.fill_null(_compute.equal(values, pa.scalar(wanted)), False).to_numpy(zero_copy_only=False)
+
+
+def position(values: Any, wanted: str) -> int | None:
+    """Where a text is first, or None."""
+    found = _compute.index(values, pa.scalar(wanted)).as_py()
+    return found if found >= 0 else None
+
+
+def counts(values: Any) -> dict[str, int]:
+    """How often each text is there."""
+    return {entry["values"]: entry["counts"] for entry in _compute.value_counts(values).to_pylist()}
+
+
+def different(values: Any) -> list[str]:
+    """Each text once."""
+    return _compute.unique(values).to_pylist()
+
+
+def different_count(values: Any) -> int:
+    """How many different texts there are."""
+    return _compute.count_distinct(values).as_py()
+
+
+def kept(table: pa.Table, keep: Bools) -> pa.Table:
+    """The rows to keep."""
+    return _arrow.Table.filter(table, pa.array(keep)).combine_chunks()
+
+
+def kept_batch(batch: pa.RecordBatch, keep: Bools) -> pa.RecordBatch:
+    """The rows to keep."""
+    return _arrow.RecordBatch.filter(batch, pa.array(keep))
+
+
+def ordered(table: pa.Table, order: Int64s) -> pa.Table:
+    """The rows in another order."""
+    return _arrow.Table.take(table, pa.array(order))
+
+
+def concatenated(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Several batches as one."""
+    return _arrow.concat_batches(batches)
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Several tables as one, in one piece."""
+    return _arrow.concat_tables(tables).combine_chunks()
+
+
+def chosen(values: Any, keep: Bools) -> Any:
+    """The values to keep."""
+    return values.filter(pa.array(keep))
+
+
+def python_values(values: Any) -> list[Any]:
+    """The values as Python's own."""
+    return values.to_pylist()
+
+
+def micros(values: Any) -> Int64s:
+    """Times as microseconds."""
+    return values.cast(pa.int64()).to_numpy()
