@@ -24,9 +24,12 @@ BATCH: Final = "application/cloudevents-batch+json"
 HEADER: Final = b"ce-"
 
 _REQUIRED: Final = ("specversion", "id", "source", "type")
-_OPTIONAL: Final = ("subject", "time", "datacontenttype", "dataschema", "data", "data_base64")
-_OWN: Final = frozenset((*_REQUIRED, *_OPTIONAL))
 _NOUN_OF: Final = {"correlationid": "correlation_id", "userid": "user_id", "sessionid": "session_id"}
+_REST: Final = "weftmetadata"
+_TAKEN: Final = frozenset(
+    (*_REQUIRED, "subject", "time", "data", "data_base64", *_NOUN_OF, "severity", "tags", "topic", _REST, "cloudevents")
+)
+"""Names that a key of `metadata` cannot have outside, because they mean something else there."""
 _NAME: Final = re.compile(r"[a-z0-9]{1,64}")
 _JSON: Final = re.compile(r"\s*[^/;]+/(?:[^;]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 _MAP_KEY: Final = "cloudevents"
@@ -103,24 +106,25 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
         told["severity"] = event.severity
     if event.tags:
         told["tags"] = _encode(event.tags).decode()
-    told |= {name: value for name, value in metadata.items() if _is_extension(name, value) and name not in told}
-    rest = {name: value for name, value in metadata.items() if name not in told}
+    extensions = {name: value for name, value in metadata.items() if _is_extension(name, value)}
+    told |= extensions
+    rest = {name: value for name, value in metadata.items() if name not in told or told[name] != value}
     if rest:
-        told["weftmetadata"] = _encode(rest).decode()
-    return told | _told_data(event.data, form)
+        told[_REST] = _encode(rest).decode()
+    return told | _told_data(event.data, form, "datacontenttype" in extensions)
 
 
-def _told_data(data: Any, form: str | None) -> dict[str, Any]:
+def _told_data(data: Any, form: str | None, has_type: bool) -> dict[str, Any]:
     if form == "base64" and set(data) == {"base64"}:
         return {"data_base64": data["base64"]}
     if form == "value" and set(data) == {"value"}:
         return {"data": data["value"]}
-    return {"datacontenttype": "application/json", "data": data} if not form else {"data": data}
+    return {"data": data} if form or has_type else {"datacontenttype": "application/json", "data": data}
 
 
 def _is_extension(name: str, value: Any) -> bool:
     """Whether a key of `metadata` can be an attribute of a CloudEvent."""
-    return bool(_NAME.fullmatch(name)) and isinstance(value, str | int | bool)
+    return bool(_NAME.fullmatch(name)) and name not in _TAKEN and isinstance(value, str | int | bool)
 
 
 def _row(plain: dict[str, Any], data: bytes, form: str | None) -> bytes:
@@ -142,6 +146,8 @@ def _row(plain: dict[str, Any], data: bytes, form: str | None) -> bytes:
         if not _NAME.fullmatch(name):
             raise Invalid(f"'{name[:64]}' cannot name an attribute: only a-z and 0-9 are allowed", field=name[:64])
         _place(name, value, row, metadata)
+    if _REST in plain:
+        metadata |= _object_in(_REST, plain[_REST])
     if form is not None:
         metadata[_MAP_KEY] = {"form": form}
     row["data"] = msgspec.Raw(data)
@@ -154,8 +160,8 @@ def _place(name: str, value: Any, row: dict[str, Any], metadata: dict[str, Any])
     """Put one optional attribute or extension where it belongs."""
     if name in ("subject", "time", "topic"):
         row[name] = value
-    elif name == "weftmetadata":
-        metadata |= _object_in(name, value)
+    elif name == _REST:
+        pass  # what it holds goes in last
     elif name == "tags" and (tags := _list_in(value)) is not None:
         row["tags"] = tags
     elif name == "severity" and value in SEVERITIES:

@@ -234,6 +234,9 @@ def test_out_and_in_again_keeps_everything(metadata: dict[str, Any], tags: list[
     assert {name: value for name, value in back.metadata.items() if name not in own} == {
         name: value for name, value in metadata.items() if name not in own
     }
+    assert {name: back.metadata.get(name) for name in own & metadata.keys()} == {
+        name: metadata[name] for name in own & metadata.keys()
+    }
     assert (back.tags, back.data, back.severity, back.user_id) == (event.tags, event.data, event.severity, event.user_id)
 
 
