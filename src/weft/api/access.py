@@ -8,12 +8,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from weft.api.metrics import FAILED_FROM
 from weft.core import times
 from weft.core.clock import Clock
 
 logger = logging.getLogger("weft.access")
 
-FAILED_FROM: Final = 500
 FLUSH_S: Final = 0.02
 """How long a line may wait for others."""
 

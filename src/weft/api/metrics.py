@@ -14,6 +14,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
+FAILED_FROM: Final = 500
+"""Answers from this status on are failures of ours."""
 BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BOUNDS: Final = (*(str(bound) for bound in BUCKETS_S), "+Inf")
 
@@ -94,6 +96,11 @@ class Metrics:
         if found is None:
             found = self._meters[key] = RouteMeter()
         return found
+
+    def answers(self) -> tuple[int, int]:
+        """How many requests were answered so far, and how many of them with 500 or above."""
+        totals = [(status, number) for meter in list(self._meters.values()) for status, number in meter.statuses.items()]
+        return sum(number for _, number in totals), sum(number for status, number in totals if status >= FAILED_FROM)
 
     def add_gauge(self, name: str, what: str, labels: Sequence[str], read: Reading) -> None:
         """Show numbers that live elsewhere, such as `queue_depth` of the log."""
