@@ -28,8 +28,9 @@ def checks(metrics: Metrics, *, clock: Clock) -> dict[str, Check]:
 
     async def failures() -> Finding:
         now = _Counts(clock.steady_s(), *metrics.answers())
-        if now.at_s - history[-1].at_s >= 1.0:  # however often somebody asks, the history stays short
-            history.append(now)
+        if len(history) > 1 and now.at_s - history[-2].at_s < 1.0:
+            history.pop()  # however often somebody asks, the history stays short
+        history.append(now)
         while len(history) > 1 and history[1].at_s <= now.at_s - WINDOW_S:
             history.popleft()  # the first one left is the newest at least as old as the window
         return _failures(now.answers - history[0].answers, now.failures - history[0].failures, now.at_s - history[0].at_s)

@@ -42,3 +42,15 @@ async def test_what_is_long_over_does_not_count(clock: ManualClock) -> None:
     clock.advance(101)
     finding = await check()
     assert (finding.level, finding.parameters["answers"]) == (Level.FINE, 0)
+
+
+async def test_asking_often_changes_nothing(clock: ManualClock) -> None:
+    metrics = Metrics()
+    check = checks(metrics, clock=clock)[FAILURES]
+    for _ in range(100):
+        metrics.meter("GET", "/b").observe(500, 0.1)
+    for _ in range(1000):
+        assert (await check()).level is Level.ACT
+        clock.advance(0.1)
+    clock.advance(300)
+    assert (await check()).level is Level.FINE
