@@ -177,7 +177,7 @@ async def work(store: ParquetStore, done: dict[str, bool]) -> None:
     await store.erase(Erasure(source="s1"))
 
 
-@pytest.mark.parametrize("healthy", [*range(0, 60, 3)])
+@pytest.mark.parametrize("healthy", [*range(0, 60, 5)])
 async def test_a_disk_that_dies_at_any_step_loses_nothing(tmp_path: Path, healthy: int) -> None:
     """The disk dies at the n-th file operation and the process with it; afterwards the log brings what was not flushed."""
     settings = StoreSettings(compact_files=2, grace_s=0, retention_by_topic_s={"old": 60})

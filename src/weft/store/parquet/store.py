@@ -327,7 +327,7 @@ class ParquetStore(EventStore):
 def folder_of_url(url: str) -> Path:
     """The folder of `parquet:///absolute/path`. Raises Invalid for anything else."""
     parts = urlsplit(url)
-    if parts.scheme != "parquet" or parts.netloc or not parts.path.startswith("/"):
+    if parts.scheme != "parquet" or parts.netloc or parts.query or parts.fragment or not parts.path.startswith("/"):
         raise Invalid(f"'{url}' is not an address of this store; write parquet:///absolute/path", field="store.url")
     return Path(unquote(parts.path))
 
