@@ -16,7 +16,7 @@ class QuerySettings(BaseModel):
     max_skip: int = Field(
         default=1_000_000, ge=0, description="Events that page times limit may step over; beyond it, use cursors."
     )
-    export_page_events: int = Field(default=2_000, ge=1, le=10_000, description="Events an export holds in memory at a time.")
+    export_page_events: int = Field(default=10_000, ge=1, le=10_000, description="Events an export holds in memory at a time.")
 
     realtime_window_s: int = Field(
         default=60, ge=1, le=3600, description="Seconds that events_per_second, error_rate and response_time_avg look back."

@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weft.core import times
+from weft.core.event import EventRow
 from weft.core.times import SECOND_US
+from weft.ingest.cloudevents import read_structured
 from weft.testing.factories import NOON_US, make_row
 
 NOON = times.to_text(NOON_US)
@@ -306,13 +309,39 @@ async def test_an_event_is_given_as_a_cloudevent_on_request(lab: Any) -> None:
         "subject": "s",
         "time": NOON,
         "datacontenttype": "application/json",
-        "severity": "medium",
         "userid": "u",
-        "tags": "a,b",
+        "tags": '["a","b"]',
         "data": {"v": 1},
     }
     many = await lab.client.get("/events", headers={"Accept": "application/cloudevents-batch+json"})
     assert [event["id"] for event in many.json()] == [event_id]
+
+
+async def test_what_is_given_as_a_cloudevent_is_the_same_event_when_it_is_sent_in_again(lab: Any) -> None:
+    sent = make_row(
+        id="7",
+        source="lab/1",
+        subject="s",
+        severity="high",
+        user_id="u",
+        session_id="v",
+        correlation_id="c",
+        tags=("a", "b,c"),
+        topic="events",
+        data={"v": 1},
+        metadata={"traceparent": "00-1", "Upper": 1, "deep": {"x": [1]}, "ratio": 0.5},
+    )
+    await lab.take([sent], times_us=[NOON_US])
+
+    answer = await lab.client.get("/events/7", headers={"Accept": "application/cloudevents+json"})
+    again = msgspec.json.decode(read_structured(answer.content), type=EventRow)
+
+    assert (again.id, again.source, again.subject, again.severity) == ("7", "lab/1", "s", "high")
+    assert (again.user_id, again.session_id, again.correlation_id, again.tags) == ("u", "v", "c", ("a", "b,c"))
+    assert again.time == NOON
+    assert msgspec.json.decode(again.data) == {"v": 1}
+    kept = msgspec.json.decode(again.metadata)
+    assert kept.items() >= {"traceparent": "00-1", "Upper": 1, "deep": {"x": [1]}, "ratio": 0.5}.items()
 
 
 Events = st.lists(

@@ -16,8 +16,6 @@ logger = logging.getLogger(__name__)
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 SSE: Final = "text/event-stream"
-CLOUDEVENT: Final = "application/cloudevents+json"
-CLOUDEVENTS: Final = "application/cloudevents-batch+json"
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from weft.core.cloudevents import BATCH, STRUCTURED, to_cloudevent
 from weft.core.errors import NotFound
-from weft.query import cloudevents
 from weft.query.parameters import AggregationsQuery, EventsQuery
 from weft.query.parts import QueryParts
-from weft.query.routes.answer import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON, Stream, answer, begun, described, preferred
+from weft.query.routes.answer import JSON, NDJSON, Stream, answer, begun, described, preferred
 from weft.query.routes.reader import Parts, Reader
 from weft.query.shapes import (
     Aggregations,
@@ -42,11 +42,11 @@ _TIMES: Final = frozenset({"hour", "day", "interval"})
     summary="A page of events, or an export of all that match",
     description="Newest first unless `order=asc`. `start` and `end` both belong to the range. Send "
     "`Accept: application/x-ndjson` for every matching event without paging, one a line, in the form POST /events takes.",
-    responses=described(EventPage, "A page.", others={NDJSON: {"type": "string"}, CLOUDEVENTS: {"type": "array"}}),
+    responses=described(EventPage, "A page.", others={NDJSON: {"type": "string"}, BATCH: {"type": "array"}}),
 )
 async def list_events(query: Annotated[EventsQuery, Query()], request: Request, parts: Parts, principal: Reader) -> Response:
     """A page of events."""
-    kind = preferred(request.headers.get("accept", ""), [JSON, NDJSON, CLOUDEVENTS])
+    kind = preferred(request.headers.get("accept", ""), [JSON, NDJSON, BATCH])
     if kind == NDJSON:
         whole = "limit" not in query.model_fields_set
         lines = _export(parts, query.select(parts.settings.max_skip), None if whole else query.limit)
@@ -54,8 +54,8 @@ async def list_events(query: Annotated[EventsQuery, Query()], request: Request, 
         return Stream(begun(first, lines), media_type=NDJSON, timeout_s=parts.settings.feed_send_timeout_s)
     select = query.select(parts.settings.max_skip)
     page = await parts.gate.ask(lambda: parts.store.select(select))
-    if kind == CLOUDEVENTS:
-        return answer([cloudevents.to_cloudevent(event) for event in page.events], media_type=CLOUDEVENTS)
+    if kind == BATCH:
+        return answer([to_cloudevent(event) for event in page.events], media_type=BATCH)
     return answer(EventPage(data=[event_body(event) for event in page.events], pagination=_pagination(query, page)))
 
 
@@ -86,7 +86,7 @@ async def aggregate_events(query: Annotated[AggregationsQuery, Query()], parts: 
 @router.get(
     "/events/{event_id}",
     summary="One event by its id",
-    responses=described(EventAnswer, "The event.", others={CLOUDEVENT: {"type": "object"}}),
+    responses=described(EventAnswer, "The event.", others={STRUCTURED: {"type": "object"}}),
 )
 async def get_event(event_id: EventId, request: Request, parts: Parts, principal: Reader, source: Source = None) -> Response:
     """One event; the newest where several sources used the id and none is named."""
@@ -94,8 +94,8 @@ async def get_event(event_id: EventId, request: Request, parts: Parts, principal
     if event is None:
         of = f" of source '{source[:128]}'" if source else ""
         raise NotFound(f"there is no event '{event_id[:128]}'{of}", id=event_id)
-    if preferred(request.headers.get("accept", ""), [JSON, CLOUDEVENT]) == CLOUDEVENT:
-        return answer(cloudevents.to_cloudevent(event), media_type=CLOUDEVENT)
+    if preferred(request.headers.get("accept", ""), [JSON, STRUCTURED]) == STRUCTURED:
+        return answer(to_cloudevent(event), media_type=STRUCTURED)
     return answer(EventAnswer(success=True, message="Event retrieved successfully", data=event_body(event)))
 
 
