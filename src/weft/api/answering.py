@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from weft.api.access import AccessLog
 from weft.api.correlation import CorrelationIds, enter_correlation
 from weft.api.errors import JSON, error_body, problem_of
-from weft.api.exchange import ROUTE_KEY, Exchange, client_ip_of
+from weft.api.exchange import ROUTE_KEY, Exchange, client_ip_of, is_trusted, plain_address
 from weft.api.hot import HotResponse
 from weft.api.metrics import RouteMeter
 from weft.api.origins import Origins, RawHeaders
@@ -67,10 +67,20 @@ class Answering:
         correlation = self._accept_id(headers.get(b"x-correlation-id") or headers.get(b"x-request-id"))
         enter_correlation(correlation)
         client = scope.get("client")
-        peer: str = client[0] if client else ""
+        address: str = client[0] if client else ""
+        if ":" in address:
+            address = plain_address(address)
         if self._trusted:
-            peer = client_ip_of(peer, headers.get(b"x-forwarded-for"), self._trusted)
-        return Exchange(correlation_id=correlation, client_ip=peer, rate_limits=self._rate_limits)
+            address = self._believe(address, scope, headers)
+        return Exchange(correlation_id=correlation, client_ip=address, rate_limits=self._rate_limits)
+
+    def _believe(self, peer: str, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """The client's address, and whether it came by HTTPS, from what a trusted proxy says."""
+        told = headers.get(b"x-forwarded-proto", b"").lower()
+        if told in {b"http", b"https"} and is_trusted(peer, self._trusted):
+            is_socket = scope["type"] == "websocket"
+            scope["scheme"] = ("wss" if told == b"https" else "ws") if is_socket else told.decode()
+        return client_ip_of(peer, headers.get(b"x-forwarded-for"), self._trusted)
 
     def common_headers(self, exchange: Exchange, headers: Mapping[bytes, bytes]) -> RawHeaders:
         """The headers of an answer that do not depend on what is answered."""

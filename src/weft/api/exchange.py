@@ -1,7 +1,8 @@
 """Exchange: one request and its answer, as the edge sees it. Routes reach it through `exchange_of`."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,17 +79,36 @@ class HeaderView(Mapping[str, str]):
 
 def client_ip_of(peer: str, forwarded_for: bytes | None, trusted: tuple[Network, ...]) -> str:
     """The client's address: the peer, unless that is a trusted proxy; then the right-most hop that is none."""
-    if not trusted or forwarded_for is None or not _is_trusted(peer, trusted):
+    if forwarded_for is None or not is_trusted(peer, trusted):
         return peer
     hops = [hop.strip() for hop in forwarded_for.decode("latin-1").split(",")]
     for hop in reversed(hops):
         address = _address(hop)
         if address is None:
             return peer  # a proxy we trust wrote something we cannot read: believe nothing beyond it
-        if not _is_trusted(address, trusted):
+        if not is_trusted(address, trusted):
             return address
         peer = address
     return peer
+
+
+@lru_cache(maxsize=4096)
+def plain_address(text: str) -> str:
+    """An IPv4 address as such, also where a socket for both families shows it as `::ffff:192.0.2.1`."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    return str(address.ipv4_mapped if isinstance(address, IPv6Address) and address.ipv4_mapped else address)
+
+
+def is_trusted(text: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether an address is that of a trusted proxy."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in trusted)
 
 
 def _address(hop: str) -> str | None:
@@ -97,14 +117,7 @@ def _address(hop: str) -> str | None:
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]
     try:
-        return str(ip_address(bare))
+        ip_address(bare)
     except ValueError:
         return None
-
-
-def _is_trusted(text: str, trusted: tuple[Network, ...]) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    return any(address in network for network in trusted)
+    return plain_address(bare)

@@ -130,6 +130,11 @@ async def below_hot(name: str) -> str:
     return name
 
 
+@things.get("/scheme")
+async def scheme(request: Request) -> str:
+    return request.url.scheme
+
+
 @things.delete("/hot")
 async def clear_hot() -> str:
     return "cleared"

@@ -192,6 +192,14 @@ async def test_a_stranger_s_page_cannot_use_the_open_local_door(start: Any) -> N
         assert (await site.http.post("/hot", content=b"x", headers={"Origin": "https://evil.example.org"})).status_code == 403
 
 
+@pytest.mark.parametrize(("proxies", "scheme"), [((), "http"), (("127.0.0.0/8",), "https")])
+async def test_only_a_trusted_proxy_says_that_a_client_came_by_https(start: Any, proxies: tuple[str, ...], scheme: str) -> None:
+    async with start(trusted_proxies=proxies) as site:
+        answer = await site.http.get("/scheme", headers={"X-Forwarded-Proto": "https"})
+        assert answer.json() == scheme
+        assert (await site.http.get("/scheme", headers={"X-Forwarded-Proto": "javascript"})).json() == "http"
+
+
 async def test_bodies_are_bounded_when_the_length_is_told(site: Any) -> None:
     answer = await site.http.post("/hot", content=b"x" * 200_001, headers=SIGNED_IN)
     assert answer.status_code == 413
