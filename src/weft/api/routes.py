@@ -1,5 +1,6 @@
 """The operator's paths: health, readiness, metrics, the OpenAPI document and its page."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -48,4 +49,6 @@ async def show_metrics(request: Request) -> Response:
 @router.get("/api/v1/openapi.json", include_in_schema=False)
 async def show_openapi(request: Request) -> Response:
     """The OpenAPI document."""
-    return Response(api_parts(request).openapi.encoded, media_type=JSON)
+    openapi = api_parts(request).openapi
+    # Made at the first question, which takes long enough to hold up everybody else.
+    return Response(await asyncio.to_thread(lambda: openapi.encoded), media_type=JSON)
