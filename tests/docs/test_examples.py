@@ -77,12 +77,13 @@ def _same(example: Example, printed: str, weft: Weft) -> None:
     assert example.output is not None
     wanted = [line.rstrip() for line in weft.here(example.output).strip("\n").splitlines()]
     lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
-    pattern = "\n".join(
-        ".*".join(re.escape(part) for part in line.split("…")) if line != "…" else r"(?:.*\n?)*?" for line in wanted
-    )
-    assert re.fullmatch(pattern, "\n".join(lines)), (
-        f"{example.commands}\nprinted\n{printed}\nand the manual says\n{example.output}"
-    )
+    pattern = "".join(r"(?:[^\n]*\n)*" if line == "…" else _line(line) for line in wanted)
+    said = "".join(f"{line}\n" for line in lines)
+    assert re.fullmatch(pattern, said), f"{example.commands}\nprinted\n{printed}\nand the manual says\n{example.output}"
+
+
+def _line(line: str) -> str:
+    return "[^\n]*".join(re.escape(part) for part in line.split("…")) + "\n"
 
 
 def _log(weft: Weft) -> str:
