@@ -5,6 +5,7 @@ import os
 import random
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,11 @@ def kill_and_check(folder: Path, topology: str, rounds: int) -> None:
             killed_while_starting += 1
         else:
             clients = Clients(deployment.url("ingestion"), memory, chance)
+            before = len(memory.acknowledged)
             clients.start()
-            time.sleep(chance.uniform(0.02, 1.0))
+            if chance.random() < 0.8:  # else also before the first answer
+                wait_until(partial(_acknowledged_more_than, memory, before + 10), "the clients got nowhere")
+            time.sleep(chance.uniform(0.0, 0.8))
             for process in deployment.choose(chance):
                 process.kill()
             clients.stop()
@@ -76,6 +80,10 @@ def kill_and_check(folder: Path, topology: str, rounds: int) -> None:
     )
 
 
+def _acknowledged_more_than(memory: Memory, number: int) -> bool | None:
+    return len(memory.acknowledged) > number or None
+
+
 def check_every_event(deployment: Deployment, memory: Memory) -> None:
     """Each acknowledged event is there once under its id; what else is there was sent, and is there once."""
     with deployment.client("storage") as client:
@@ -91,7 +99,7 @@ def check_every_event(deployment: Deployment, memory: Memory) -> None:
             for line in answer.iter_lines():
                 event = json.loads(line)
                 found.setdefault(event["data"]["key"], []).append(event["id"])
-    assert len(memory.acknowledged) > 100, f"too little was acknowledged to prove anything: {memory.refused[:3]}"
+    assert memory.acknowledged, f"nothing was acknowledged, so nothing is proven: {memory.refused[:3]}"
     lost = [key for key in memory.acknowledged if key not in found]
     assert not lost, f"{len(lost)} acknowledged events are gone, such as {lost[:5]}"
     renamed = [key for key, event_id in memory.acknowledged.items() if found[key] != [event_id]]

@@ -1,6 +1,7 @@
 """Starting Weft: from a configuration to a served application, and back to nothing."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -78,12 +79,23 @@ async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: 
                 await stack.enter_async_context(serving(application.asgi, listener, settings))
                 run_file = _run_file(plan, listener, clock)
                 with announced(settings.app.data_dir, run_file):
+                    _spare_the_collector()
                     resources.health.started()
                     welcome(_welcome(configuration, plan, resources, run_file.url, made))
                     await stop.wait()
                     await _drain(resources, application)
     if failures:
         raise failures[0]
+
+
+def _spare_the_collector() -> None:
+    """What is loaded by now stays for ever: leave it out of every collection, and collect less often.
+
+    Measured: a tenth to a fifth less CPU for each event of a batch.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _drain(resources: Resources, application: Application) -> None:
