@@ -128,6 +128,8 @@ async def test_a_collector_that_is_away_hurts_nobody(start: Any, free_port: int)
 
     async with start(rate_limit_enabled=False, wrap=wrap) as site:
         assert (await site.http.get("/things/7")).status_code == 200
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(made[0].close)
 
 
 def test_without_a_trace_there_is_nothing_to_tell() -> None:

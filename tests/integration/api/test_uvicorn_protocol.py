@@ -223,7 +223,7 @@ async def test_a_busy_connection_is_not_taken_for_an_idle_one(site: Any, monkeyp
     original = Connection.connection_made
 
     def impatient(self: Connection, transport: Any) -> None:
-        self.timeout_keep_alive = 0.1  # pyright: ignore[reportAttributeAccessIssue]  # uvicorn says int
+        self.timeout_keep_alive = 0.5  # pyright: ignore[reportAttributeAccessIssue]  # uvicorn says int
         original(self, transport)
 
     monkeypatch.setattr(Connection, "connection_made", impatient)
@@ -231,7 +231,7 @@ async def test_a_busy_connection_is_not_taken_for_an_idle_one(site: Any, monkeyp
         for _ in range(20):
             connection.write(post(b"x"))
             assert (await connection.answer())[0] == 201
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def test_what_is_sent_after_a_refusal_is_thrown_away_only_up_to_a_bound(
