@@ -261,17 +261,29 @@ class Feeds:
             raise Busy(f"{self._readers} feeds are open already; close one or try again later", retry_after_s=5)
         feed = self._feeds.get(topic)
         if feed is None or feed.ended is not None:
-            if len(self._feeds) >= self._settings.feed_max_topics and feed is None:
-                raise Busy(f"{len(self._feeds)} topics are fed live already; try again later", retry_after_s=5)
-            feed = self._feeds[topic] = TopicFeed(topic, self._log, self._pace, self._settings)
-            self._tasks[topic] = self._group.create_task(feed.run(), name=f"{self.name}:{topic}")
+            feed = self._start(topic, self._group)
         feed.readers += 1
         self._readers += 1
+        return feed
+
+    def _start(self, topic: str, group: asyncio.TaskGroup) -> TopicFeed:
+        if len(self._feeds) >= self._settings.feed_max_topics:
+            for idle in [feed for feed in self._feeds.values() if feed.readers == 0]:
+                self._stop(idle)
+        if len(self._feeds) >= self._settings.feed_max_topics and topic not in self._feeds:
+            raise Busy(f"{len(self._feeds)} topics are fed live already; try again later", retry_after_s=5)
+        feed = self._feeds[topic] = TopicFeed(topic, self._log, self._pace, self._settings)
+        self._tasks[topic] = group.create_task(feed.run(), name=f"{self.name}:{topic}")
         return feed
 
     def _leave(self, feed: TopicFeed) -> None:
         feed.readers -= 1
         self._readers -= 1
+        if feed.readers == 0 and self._group is not None:
+            asyncio.get_running_loop().call_later(self._settings.feed_linger_s, self._stop, feed)
+
+    def _stop(self, feed: TopicFeed) -> None:
+        """Let go of a feed nobody reads."""
         if feed.readers == 0 and self._feeds.get(feed.topic) is feed:
             del self._feeds[feed.topic]
             self._tasks.pop(feed.topic).cancel()

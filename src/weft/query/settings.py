@@ -31,6 +31,11 @@ class QuerySettings(BaseModel):
         default=16 * 1024 * 1024, ge=1024, description="Bytes of newest batches kept in memory for the feed of one topic."
     )
     feed_max_topics: int = Field(default=16, ge=1, description="Topics that are fed live at the same time.")
+    feed_linger_s: float = Field(
+        default=10.0,
+        ge=0,
+        description="Seconds a topic's newest batches are kept after its last reader left.",
+    )
     feed_max_readers: int = Field(default=1_000, ge=1, description="Feeds open at the same time; one more is refused with 503.")
     feed_chunk_bytes: int = Field(
         default=256 * 1024, ge=1024, description="Bytes sent to one reader at a time (one batch of the log at least)."
@@ -39,6 +44,9 @@ class QuerySettings(BaseModel):
         default=0.3, gt=0, lt=1, description="Largest share of one core that preparing live feeds may take."
     )
     feed_heartbeat_s: float = Field(default=15.0, gt=0, description="Seconds of silence after which a feed sends a heartbeat.")
+    feed_recheck_s: float = Field(
+        default=60.0, gt=0, description="Seconds between two looks whether the reader of a feed may still read."
+    )
     feed_send_timeout_s: float = Field(
         default=30.0, gt=0, description="Seconds a reader may refuse to take data before its feed is cut."
     )

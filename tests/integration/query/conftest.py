@@ -57,6 +57,7 @@ class Lab:
     app: FastAPI
     address: str
     key: str
+    key_id: str
     client: httpx.AsyncClient
     admin: httpx.AsyncClient
     stranger: httpx.AsyncClient
@@ -86,6 +87,10 @@ class Lab:
             while batches := await self.log.read(place, self._read.get(place, 0)):
                 await self.store.write([b for b in batches if b.topic != "events" or b.first_offset not in skip])
                 self._read[place] = batches[-1].next_offset
+
+    async def revoke_reader(self) -> None:
+        """Take the key of `client` back."""
+        await self.app.state.auth.api_keys.revoke(self.key_id)
 
     async def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a good answer."""
@@ -191,8 +196,8 @@ def open_lab(tmp_path: Path, _accounts: Path) -> OpenLab:
             address = await stack.enter_async_context(serving(edge))
             await stack.enter_async_context(working(parts.feeds))
             owner = await auth.accounts.create("ada@example.org", "correct horse battery", role=Role.ADMIN)
-            reader_key, admin_key = [
-                (await auth.api_keys.create(owner_id=owner.id, name="key", scopes=scopes, may_give=Scope))[1]
+            (reader, reader_key), (_, admin_key) = [
+                await auth.api_keys.create(owner_id=owner.id, name="key", scopes=scopes, may_give=Scope)
                 for scopes in (READER, Scope)
             ]
             clients = [
@@ -209,6 +214,7 @@ def open_lab(tmp_path: Path, _accounts: Path) -> OpenLab:
                 app=app,
                 address=address,
                 key=reader_key,
+                key_id=reader.id,
                 client=clients[0],
                 admin=clients[1],
                 stranger=clients[2],

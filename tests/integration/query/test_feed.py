@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from weft.core.erasure import Erasure
+from weft.core.errors import Busy
 from weft.core.principal import Principal
 from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
@@ -183,7 +184,12 @@ async def test_only_wanted_types_and_sources_come_through_and_the_place_moves_on
         assert nothing.comments, "a quiet feed has to be heard now and then, or proxies close it"
 
 
-async def test_many_readers_of_one_topic_cost_one_follower(lab: Any) -> None:
+async def test_many_readers_of_one_topic_cost_one_follower(open_lab: Any) -> None:
+    async with open_lab(feed_linger_s=0.05) as lab:
+        await _many_readers(lab)
+
+
+async def _many_readers(lab: Any) -> None:
     browsers = [Browser(lab, STREAM) for _ in range(5)]
 
     async def watch(browser: Browser, ready: asyncio.Event) -> list[Message]:
@@ -289,6 +295,42 @@ async def test_a_stopping_server_says_from_where_to_go_on(lab: Any) -> None:
     assert cut.data["from"] == "0:3"
     assert "stopping" in cut.data["reason"]
     assert rest == []
+
+
+async def test_only_so_many_topics_are_fed_and_idle_ones_give_way(open_lab: Any) -> None:
+    async with open_lab(feed_max_topics=2) as lab:
+        async with lab.parts.feeds.open("a", "latest"), lab.parts.feeds.open("b", "latest"):
+            with pytest.raises(Busy, match="2 topics"):
+                await lab.parts.feeds.open("c", "latest").__aenter__()
+        async with lab.parts.feeds.open("c", "latest") as reader:
+            await lab.append(1, topic="c")
+            assert (await reader.next(5))[0].lines
+
+
+async def test_a_reader_whose_key_was_revoked_is_cut(open_lab: Any) -> None:
+    async with open_lab(feed_heartbeat_s=0.05, feed_recheck_s=60) as lab:
+        browser = Browser(lab, STREAM)
+        async with asyncio.timeout(10), browser.connected() as messages:
+            await lab.append([make_row(0)])
+            assert (await anext(messages)).kind == "message"
+            await lab.revoke_reader()
+            lab.clock.advance(61)
+            cut = await anext(messages)
+
+        assert (cut.kind, cut.data["from"]) == ("cut", "0:1")
+
+
+async def test_a_socket_that_reads_nothing_holds_bounded_memory_and_its_place_becomes_free(open_lab: Any) -> None:
+    async with open_lab(feed_send_timeout_s=0.3) as lab:
+        socket = await connect(
+            f"ws://{lab.address}/ws/topics/events", additional_headers={"X-API-Key": lab.key}, max_queue=1, ping_interval=None
+        )
+        assert await comes_true(lambda: lab.parts.feeds.readers == 1)
+        for _ in range(15):
+            await lab.append([make_row(data={"text": "x" * 200_000}) for _ in range(5)])
+
+        assert await _none_left(lab)
+        socket.transport.abort()
 
 
 async def test_a_feed_that_cannot_be_is_refused_before_it_begins(open_lab: Any) -> None:

@@ -2,12 +2,20 @@
 
 from typing import Annotated, Final
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from weft.api.rate_limit import charge
-from weft.auth.signature import DeadLetterReplayer, EventsEraser, EventsReader, VerdictReader
-from weft.core.principal import Principal
+from weft.auth.signature import (
+    DeadLetterReplayer,
+    EventsEraser,
+    EventsReader,
+    VerdictReader,
+    auth_parts,
+    caller_of,
+    require,
+)
+from weft.core.principal import Principal, Scope
 from weft.query.parts import QueryParts, query_parts
 
 LIMIT: Final = "dashboard"
@@ -31,6 +39,12 @@ async def _charge_replayer(connection: HTTPConnection, principal: DeadLetterRepl
 async def _charge_verdict_reader(connection: HTTPConnection, principal: VerdictReader) -> Principal:
     await charge(connection, LIMIT, principal)
     return principal
+
+
+async def check_again(request: Request) -> None:
+    """Look whether who began a long answer may still have it. Raises Unauthenticated or NotAllowed."""
+    principal = await auth_parts(request).authenticator.authenticate(caller_of(request))
+    require(principal, Scope.EVENTS_READ)
 
 
 Reader = Annotated[Principal, Depends(_charge_reader)]

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Query, Response, WebSocket
+from fastapi import APIRouter, Header, Path, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,7 +22,7 @@ from weft.query.parts import QueryParts, query_parts
 from weft.query.raw import RawPage, read_page
 from weft.query.routes.answer import SSE, Stream, answer, begun, described
 from weft.query.routes.push import push_until_gone
-from weft.query.routes.reader import Parts, Reader
+from weft.query.routes.reader import Parts, Reader, check_again
 from weft.query.topics import TopicBody, get_topic, topic_bodies
 
 router = APIRouter(tags=["topics"])
@@ -77,13 +78,14 @@ async def read_topic(topic: TopicName, query: Annotated[ReadQuery, Query()], par
 async def stream_topic(
     topic: TopicName,
     query: Annotated[FeedQuery, Query()],
+    request: Request,
     parts: Parts,
     principal: Reader,
     last_event_id: LastEventId = None,
 ) -> Response:
     """A feed as server-sent events."""
     start = resume.from_event_id(last_event_id) if last_event_id else resume.parse_start(query.start)
-    events = _server_sent(parts, topic, start, Wanted.of(query.type, query.source))
+    events = _server_sent(parts, topic, start, Wanted.of(query.type, query.source), partial(check_again, request))
     first = await anext(events)  # what is wrong with the question is answered with a status, not inside the stream
     return Stream(begun(first, events), media_type=SSE, timeout_s=parts.settings.feed_send_timeout_s)
 
@@ -100,21 +102,27 @@ async def push_topic(websocket: WebSocket) -> None:
     await api_parts(websocket).sockets.serve(websocket, Scope.EVENTS_READ, talk)
 
 
-async def _server_sent(parts: QueryParts, topic: str, start: str | dict[int, int], wanted: Wanted) -> AsyncGenerator[bytes]:
+async def _server_sent(
+    parts: QueryParts, topic: str, start: str | dict[int, int], wanted: Wanted, recheck: Callable[[], Awaitable[None]]
+) -> AsyncGenerator[bytes]:
     quiet_s = parts.settings.feed_heartbeat_s
     async with parts.feeds.open(topic, start) as reader:
         yield frames.sse_begin(reader)
-        spoke_s = parts.clock.steady_s()
+        spoke_s = checked_s = parts.clock.steady_s()
         try:
             while True:
                 pieces = await reader.next(quiet_s)
+                now_s = parts.clock.steady_s()
+                if now_s - checked_s >= parts.settings.feed_recheck_s:
+                    checked_s = now_s
+                    await recheck()
                 chunk = b"".join([frames.sse_chunk(reader, piece, wanted) for piece in pieces])
                 # A reader whose filter lets nothing through still hears that we are here, and how far we are.
-                if not chunk and (not pieces or parts.clock.steady_s() - spoke_s >= quiet_s):
+                if not chunk and (not pieces or now_s - spoke_s >= quiet_s):
                     chunk = frames.sse_heartbeat(reader)
                 if chunk:
                     yield chunk
-                    spoke_s = parts.clock.steady_s()
+                    spoke_s = now_s
         except WeftError as reason:
             yield frames.sse_cut(reader, reason)
 
