@@ -24,6 +24,7 @@ from weft.core.repeat import NO_KEY, repeat_keys
 from weft.ingest.gather import Gatherer, Single
 from weft.ingest.history import IntakeHistory
 from weft.ingest.intake import Checked, Intake, Share
+from weft.ingest.settings import IngestSettings
 from weft.log.port import Appended, Log
 
 _ID_BYTES: Final = 16
@@ -77,13 +78,13 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 class Acceptor:
     """Turns intakes into batches and appends them."""
 
-    def __init__(self, log: Log, *, clock: Clock, metrics: Metrics, history: IntakeHistory, default_topic: str) -> None:
+    def __init__(self, log: Log, *, clock: Clock, metrics: Metrics, history: IntakeHistory, settings: IngestSettings) -> None:
         self._log = log
         self._clock = clock
         self._metrics = metrics
         self._history = history
-        self._default_topic = default_topic
-        self._gatherer = Gatherer(log, clock)
+        self._default_topic = settings.default_topic
+        self._gatherer = Gatherer(log, clock, queue_bytes=settings.single_queue_bytes)
         self._tasks: set[asyncio.Task[Accepted]] = set()
 
     async def accept(self, intake: Intake, *, retry: RetryKey | None = None) -> Accepted:

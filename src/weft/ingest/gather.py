@@ -20,7 +20,6 @@ from weft.core.repeat import NO_KEY, repeat_key
 from weft.log.port import Appended, Log
 
 BATCH_BYTES: Final = 1024 * 1024
-QUEUE_BYTES: Final = 32 * 1024 * 1024
 _AT_ONCE: Final = 2
 """Batches under way at once: while one is flushed, the next is packed."""
 
@@ -57,16 +56,17 @@ class _Line:
 class Gatherer:
     """Puts singles together, topic by topic."""
 
-    def __init__(self, log: Log, clock: Clock) -> None:
+    def __init__(self, log: Log, clock: Clock, *, queue_bytes: int) -> None:
         self._log = log
         self._clock = clock
         self._lines: dict[str, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._queue_bytes = queue_bytes
         self._queued_bytes = 0
 
     async def put(self, single: Single) -> Place:
         """Wait until the event is durable. Raises Busy when too much waits already, else what the log raises."""
-        if self._queued_bytes > QUEUE_BYTES:
+        if self._queued_bytes > self._queue_bytes:
             raise Busy(f"{self._queued_bytes} bytes of single events wait for the log already; try again in a second")
         loop = asyncio.get_running_loop()
         place: asyncio.Future[Place] = loop.create_future()

@@ -59,11 +59,11 @@ class HostSource:
 
     async def run(self, started: Callable[[], None]) -> None:
         """Sample until cancelled."""
-        await asyncio.to_thread(self._sample)  # the first one only sets the marks that rates are counted from
+        await asyncio.to_thread(self.sample)  # the first one only sets the marks that rates are counted from
         started()
         while True:
             await asyncio.sleep(self._settings.host_interval_s)
-            await self.write(await asyncio.to_thread(self._sample))
+            await self.write(await asyncio.to_thread(self.sample))
 
     async def write(self, sample: dict[str, float]) -> None:
         """Write one sample; where the log cannot take it now, count it and go on."""
@@ -79,7 +79,7 @@ class HostSource:
             self.sampled_total += 1
             self.dropped_why = None
 
-    def _sample(self) -> dict[str, float]:
+    def sample(self) -> dict[str, float]:
         """Read the machine. In a thread: some of these files take their time on a machine in trouble."""
         before, now = self._before, self._read_counters()
         self._before = now

@@ -39,7 +39,7 @@ class IngestParts:
         catalogue = read_catalogue(settings)
         rules = Rules.of(settings, catalogue)
         history = IntakeHistory(clock)
-        acceptor = Acceptor(log, clock=clock, metrics=metrics, history=history, default_topic=settings.default_topic)
+        acceptor = Acceptor(log, clock=clock, metrics=metrics, history=history, settings=settings)
         decoder = Decoder(rules, clock)
         host = HostSource(settings, decoder=decoder, acceptor=acceptor, clock=clock) if settings.host_source else None
         return cls(

@@ -44,6 +44,9 @@ class IngestSettings(BaseModel):
         description="Which types have their `data` checked against their schema: those marked `x-enforced`, all, or none.",
     )
 
+    single_queue_bytes: int = Field(
+        default=32 * 1024 * 1024, ge=1024, description="Bytes of single events that may wait for the log; more are turned away."
+    )
     frame_queue_bytes: int = Field(
         default=1024 * 1024, ge=1024, description="Bytes of WebSocket frames a connection may have waiting for their ack."
     )
