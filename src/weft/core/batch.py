@@ -113,14 +113,17 @@ class LogBatch:
     @cached_property
     def columns(self) -> pa.RecordBatch:
         """The events as `weft.core.columns.EVENT_SCHEMA`, built once per process. Raises Corrupt like `event_rows`."""
-        return columns.build(
-            self.event_rows,
-            ids=self.ids,
-            times_us=self.times_us,
-            received_at_us=self.received_at_us,
-            partition=self.partition,
-            first_offset=self.first_offset,
-        )
+        try:
+            return columns.build(
+                self.rows,
+                ids=self.ids,
+                times_us=self.times_us,
+                received_at_us=self.received_at_us,
+                partition=self.partition,
+                first_offset=self.first_offset,
+            )
+        except columns.Unreadable as unreadable:
+            raise Corrupt(f"{self._place} {unreadable}", **self._where) from unreadable
 
     @property
     def _place(self) -> str:
