@@ -60,7 +60,7 @@ def _stored(
         return
     for file, spans in pages.items():
         if spans:
-            table = paged.get(file.path).read(list(spans), ["id", "source"])
+            table = paged.get(file.path, file.file_id).read(list(spans), ["id", "source"])
             for event_id, source in zip(python_values(table["id"]), python_values(table["source"]), strict=True):
                 if event_id in ids:
                     yield source, event_id
@@ -80,7 +80,9 @@ def _generated(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:
     text = event_id.encode()
     for file in view.files:
         if any(first <= milliseconds <= last for first, last in file.id_spans):
-            yield from _in_pages(paged, file, event_id, [page for page in paged.get(file.path).spans if page.may_hold(text)])
+            yield from _in_pages(
+                paged, file, event_id, [page for page in paged.get(file.path, file.file_id).spans if page.may_hold(text)]
+            )
 
 
 def _given(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:
@@ -94,7 +96,7 @@ def _given(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:
 
 
 def _in_pages(paged: PagedFiles, file: StoredFile, event_id: str, pages: Sequence[PageSpan]) -> Iterator[Event]:
-    reader = paged.get(file.path)
+    reader = paged.get(file.path, file.file_id)
     for page in pages:
         if len(pages) > 1 and not _matches(reader.read([page], ["id"]), event_id):
             continue
@@ -117,4 +119,4 @@ def _files_at(view: View, start_us: int, end_us: int) -> Iterator[StoredFile]:
 
 
 def _pages_at(paged: PagedFiles, file: StoredFile, start_us: int, end_us: int) -> list[PageSpan]:
-    return [page for page in paged.get(file.path).spans if page.min_us < end_us and page.max_us >= start_us]
+    return [page for page in paged.get(file.path, file.file_id).spans if page.min_us < end_us and page.max_us >= start_us]

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from weft.core.times import HOUR_US, from_datetime, to_datetime
 from weft.store.parquet.columnar import Int64s, different, different_count, micros, ordered
 from weft.store.parquet.columnar import counts as counts_of
 from weft.store.parquet.disk import Disk
+from weft.store.parquet.slices import read_directory
 
 FIRST_US: Final = from_datetime(datetime(1, 1, 2, tzinfo=UTC))
 LAST_US: Final = from_datetime(datetime(9999, 12, 30, tzinfo=UTC))
@@ -75,6 +77,8 @@ class StoredFile:
     sources: frozenset[str] | None
     partitions: Mapping[int, int]
     id_spans: IdSpans
+    directory: bytes | None = None
+    """The directory of its pages, on its way into the manifest, which gives it back by `find_directory` alone."""
 
     @property
     def hour(self) -> int:
@@ -137,6 +141,7 @@ def write_events(disk: Disk, folder: Path, topic: str, table: pa.Table, id_spans
         sources=frozenset(sources) if len(sources) <= SOURCES_LISTED else None,
         partitions=dict(zip(partitions.tolist(), counts.tolist(), strict=True)),
         id_spans=id_spans,
+        directory=msgspec.msgpack.encode(read_directory(folder / path)),
     )
 
 

@@ -43,7 +43,7 @@ def _sliced(paged: PagedFiles, scan: Scan, select: Select, files: Sequence[Store
             if opened == SLICED_FILES:
                 return
             file = files[opened]
-            entries += [(file, page) for page in paged.get(file.path).spans if _is_in_reach(page, select)]
+            entries += [(file, page) for page in paged.get(file.path, file.file_id).spans if _is_in_reach(page, select)]
             opened += 1
         entries.sort(key=lambda entry: _rank(entry[1], select))
         taken = _taken(entries, enough)
@@ -115,10 +115,10 @@ def _is_in_reach(page: PageSpan, select: Select) -> bool:
 
 
 def _with_pages(paged: PagedFiles, scan: Scan, entries: Sequence[_Entry]) -> Scan:
-    by_file: dict[str, list[PageSpan]] = {}
+    by_file: dict[StoredFile, list[PageSpan]] = {}
     for file, page in entries:
-        by_file.setdefault(file.path, []).append(page)
-    tables = [paged.get(path).read(pages).cast(EVENT_SCHEMA) for path, pages in by_file.items()]
+        by_file.setdefault(file, []).append(page)
+    tables = [paged.get(file.path, file.file_id).read(pages).cast(EVENT_SCHEMA) for file, pages in by_file.items()]
     if scan.tail is not None:
         tables.append(scan.tail)
     return Scan(scan.folder, scan.asked, (), pa.concat_tables(tables) if tables else None)

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS file (
     size_bytes INTEGER NOT NULL, min_us INTEGER NOT NULL, max_us INTEGER NOT NULL, types BLOB NOT NULL, sources BLOB NOT NULL,
     partitions BLOB NOT NULL, id_spans BLOB NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS directory (file_id INTEGER PRIMARY KEY, pages BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS id_run (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, rows INTEGER NOT NULL, size_bytes INTEGER NOT NULL
 ) STRICT;
@@ -115,9 +116,16 @@ class Manifest:
                     self._connection.execute(
                         f"UPDATE account SET {column} = {column} + ? WHERE topic = ? AND partition = ?", (count, *place)
                     )
-            self._connection.executemany("DELETE FROM file WHERE file_id = ?", [(file.file_id,) for file in remove])
+            for table in ("file", "directory"):
+                self._connection.executemany(f"DELETE FROM {table} WHERE file_id = ?", [(file.file_id,) for file in remove])
             self._connection.executemany("DELETE FROM id_run WHERE run_id = ?", [(run.run_id,) for run in remove_runs])
             return [self._add_file(file) for file in add], [self._add_run(run) for run in add_runs]
+
+    def find_directory(self, file_id: int) -> bytes | None:
+        """The directory of a file's pages, or None where the file is not in the manifest any more."""
+        with self._lock, _named(self._path):
+            rows = self._rows("SELECT pages FROM directory WHERE file_id = ?", file_id)
+            return rows[0][0] if rows else None
 
     def checkpoint(self) -> None:
         """Leave nothing of removed rows behind in the write-ahead log, as far as other readers allow."""
@@ -168,7 +176,10 @@ class Manifest:
         self._connection.execute(
             f"INSERT INTO file ({_FILE_COLUMNS.removeprefix('file_id, ')}) VALUES ({', '.join('?' * 10)})", (*values, *blobs)
         )
-        return replace(file, file_id=self._connection.last_insert_rowid())
+        file_id = self._connection.last_insert_rowid()
+        if file.directory is not None:
+            self._connection.execute("INSERT INTO directory (file_id, pages) VALUES (?, ?)", (file_id, file.directory))
+        return replace(file, file_id=file_id, directory=None)
 
     def _add_run(self, run: RunFile) -> RunFile:
         self._connection.execute(

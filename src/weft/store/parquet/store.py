@@ -117,7 +117,7 @@ class ParquetStore(EventStore):
         opened.callback(self._engine.close)
         self._shelf = Shelf(self.folder, self._disk, self._clock)
         self._manifest = manifest
-        self._paged = PagedFiles(self.folder)
+        self._paged = PagedFiles(self.folder, manifest.find_directory)
         self._intake = Intake(
             {},
             lambda asked: self._answer(lambda view: find_stored(self._engine, self._paged, view, asked)),
