@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from weft.api.checks import checks as api_checks
 from weft.api.edge import Edge
 from weft.api.errors import add_error_handlers
 from weft.api.health import Probe
@@ -135,6 +136,7 @@ async def common(resources: Resources) -> Parts:
             **log_checks(log, clock=resources.clock, folder=log_folder(settings.app), appends=resources.appends),
             **auth_checks(auth),
             **database_checks(database, resources.clock),
+            **api_checks(resources.metrics, clock=resources.clock),
         },
     )
 
