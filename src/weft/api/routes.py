@@ -1,15 +1,20 @@
 """The operator's paths: health, readiness, metrics, the OpenAPI document and its page."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from weft.api.docs_page import router as docs_page
 from weft.api.errors import JSON
 from weft.api.parts import api_parts
+
+_EXPOSITION: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/openmetrics-text": {"schema": {"type": "string"}}}}
+}
 
 router = APIRouter(tags=["operations"])
 router.include_router(docs_page)
@@ -35,7 +40,7 @@ async def show_readiness(request: Request) -> Response:
     return _json(await api_parts(request).health.ready())
 
 
-@router.get("/metrics", summary="Metrics for Prometheus")
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse, responses=_EXPOSITION)
 async def show_metrics(request: Request) -> Response:
     """Text exposition; OpenMetrics for who accepts it."""
     parts = api_parts(request)
