@@ -131,8 +131,11 @@ async def _append(log: SqliteLog, rows: list[bytes], callers: int, times: int) -
 async def _log_batches(folder: Path) -> Row:
     async with _log(folder) as log:
         row = await _append(log, _rows(), CALLERS, BATCHES_EACH)
-    size = sum(path.stat().st_size for path in folder.glob("log/partition-000/0*.db*"))
-    return {**row, "bytes_per_event": size / (CALLERS * BATCHES_EACH * BATCH)}
+    return {**row, "bytes_per_event": _size_bytes(folder) / (CALLERS * BATCHES_EACH * BATCH)}
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("log/partition-000/0*.db*"))
 
 
 async def _log_singles(folder: Path) -> Row:

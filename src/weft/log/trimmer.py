@@ -31,9 +31,12 @@ class Trimmer:
         while True:
             await asyncio.sleep(self._interval_s)
             try:
-                removed = await self._log.trim(self._retention)
+                await self.look()
             except WeftError as failure:
                 logger.warning("log_trim_failed", reason=failure.message)
-            else:
-                if removed:
-                    logger.info("log_trimmed", events=removed)
+
+    async def look(self) -> None:
+        """Trim what may go now."""
+        removed = await self._log.trim(self._retention)
+        if removed:
+            logger.info("log_trimmed", events=removed)

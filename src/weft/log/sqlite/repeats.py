@@ -4,7 +4,6 @@ Five million keys fit in about 60 MB: the newest stand in a dictionary, older on
 merged as they grow. A key is only a hint; whoever finds one compares the texts.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +18,7 @@ UInt32s = npt.NDArray[np.uint32]
 
 _NEWEST: Final = 65_536
 _GROWTH: Final = 4
+_SHARES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class _Generation:
 
     keys: UInt64s
     places: UInt32s
+    oldest_us: int
     newest_us: int
     first_place: int
 
@@ -47,6 +48,7 @@ class RepeatIndex:
         self.age_us = age_us
         self.count = count
         self._newest: dict[int, int] = {}
+        self._oldest_us = 0
         self._newest_us = 0
         self._generations: list[_Generation] = []
         self._places: dict[int, Place] = {}
@@ -83,6 +85,8 @@ class RepeatIndex:
         number = self._next_place
         self._next_place += 1
         self._places[number] = place
+        if not self._newest:
+            self._oldest_us = received_us
         self._newest.update(dict.fromkeys(keys[keys != NO_KEY].tolist(), number))
         self._newest_us = max(self._newest_us, received_us)
         if len(self._newest) >= _NEWEST:
@@ -104,21 +108,28 @@ class RepeatIndex:
         keys = np.fromiter(self._newest.keys(), dtype=np.uint64, count=len(self._newest))
         places = np.fromiter(self._newest.values(), dtype=np.uint32, count=len(self._newest))
         order = np.argsort(keys)
-        self._generations.append(_Generation(keys[order], places[order], self._newest_us, self._first_newest_place))
+        self._generations.append(
+            _Generation(keys[order], places[order], self._oldest_us, self._newest_us, self._first_newest_place)
+        )
         self._newest = {}
         self._newest_us = 0
         self._first_newest_place = self._next_place
-        while len(self._generations) > 1 and _alike(self._generations[-2:], self.count):
+        while len(self._generations) > 1 and _belong(*self._generations[-2:], self.count, self.age_us):
             self._generations[-2:] = [_merge(*self._generations[-2:])]
 
 
-def _alike(pair: Sequence[_Generation], count: int) -> bool:
-    older, newer = pair
-    return len(older.keys) < _GROWTH * len(newer.keys) and len(older.keys) + len(newer.keys) <= max(count // 8, 1)
+def _belong(older: _Generation, newer: _Generation, count: int, age_us: int) -> bool:
+    """Whether two generations are to be one: of like size, and not so large or long that too much is forgotten at once."""
+    size = len(older.keys) + len(newer.keys)
+    return (
+        len(older.keys) < _GROWTH * len(newer.keys)
+        and size <= max(count // _SHARES, 1)
+        and newer.newest_us - older.oldest_us <= age_us // _SHARES
+    )
 
 
 def _merge(older: _Generation, newer: _Generation) -> _Generation:
     keys = np.concatenate((older.keys, newer.keys))
     places = np.concatenate((older.places, newer.places))
     order = np.argsort(keys, kind="stable")
-    return _Generation(keys[order], places[order], max(older.newest_us, newer.newest_us), older.first_place)
+    return _Generation(keys[order], places[order], older.oldest_us, max(older.newest_us, newer.newest_us), older.first_place)
