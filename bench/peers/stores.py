@@ -92,7 +92,7 @@ class DuckDBFile(Peer):
 
 
 class Sqlite(Peer):
-    """SQLite with the indexes its users would make. It has no percentile, so it is asked for the largest value, which is less work."""
+    """SQLite with the indexes its users would make. It has no percentile: it is asked for the largest value."""
 
     name = "SQLite"
     duration = "json_extract(data, '$.duration_ms')"

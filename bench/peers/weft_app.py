@@ -1,5 +1,6 @@
 """The ingest doors alone: edge, hot routes and a log. PEER_LOG is a folder, or `discard` for a log that throws away."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -97,6 +98,8 @@ class App:
                 return
 
     async def _open(self) -> None:
+        gc.freeze()  # as `weft start` does: what stands at the start is not looked through again
+        gc.set_threshold(50_000, 20, 100)
         clock, metrics = SystemClock(), Metrics()
         folder = os.environ["PEER_LOG"]
         log: Log = DiscardLog() if folder == "discard" else SqliteLog(f"sqlite://{folder}", settings=LogSettings(), clock=clock)

@@ -6,12 +6,11 @@ gone by then, so nothing is left half-done. Single events that arrive together g
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from weft.api.metrics import Metrics
@@ -21,7 +20,7 @@ from weft.core.errors import WeftError
 from weft.core.event import EventRow
 from weft.core.ids import new_ids
 from weft.core.repeat import NO_KEY, repeat_keys
-from weft.ingest.gather import Gatherer, Single
+from weft.ingest.gather import Gatherer, Stored
 from weft.ingest.history import IntakeHistory
 from weft.ingest.intake import Checked, Intake, Share
 from weft.ingest.settings import IngestSettings
@@ -64,17 +63,6 @@ class Accepted:
     failures: list[tuple[Share, WeftError]] = field(default_factory=list[tuple[Share, WeftError]])
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """What became of one event. `offset` is None for a repeat: it stands where it was stored the first time."""
-
-    event_id: str
-    topic: str
-    partition: int
-    offset: int | None
-    durability: str
-    repeat: bool
-
-
 class Acceptor:
     """Turns intakes into batches and appends them."""
 
@@ -84,7 +72,7 @@ class Acceptor:
         self._metrics = metrics
         self._history = history
         self._default_topic = settings.default_topic
-        self._gatherer = Gatherer(log, clock, queue_bytes=settings.single_queue_bytes)
+        self._gatherer = Gatherer(log, clock, queue_bytes=settings.single_queue_bytes, count=self._count)
         self._tasks: set[asyncio.Task[Accepted]] = set()
 
     async def accept(self, intake: Intake, *, retry: RetryKey | None = None) -> Accepted:
@@ -92,18 +80,12 @@ class Acceptor:
         self.count_rejected(len(intake.rejections))
         return await self._to_the_end(self._accept(intake, retry))
 
-    async def accept_one(self, checked: Checked, *, retry: RetryKey | None = None) -> Stored:
+    def accept_one(self, checked: Checked, *, retry: RetryKey | None = None) -> Awaitable[Stored]:
         """Make one event durable, together with the others that arrive at the same moment. Raises what the log raises."""
-        event, topic = checked.event, checked.topic
-        started_s = self._clock.steady_s()
-        event_id = event.id or (None if retry is None else retry.id_at(0))
-        try:
-            place = await self._gatherer.put(Single(topic, checked.text, event.source, event_id, checked.time_us))
-        except WeftError:
-            self._count(topic, "refused", 1, None)
-            raise
-        self._count(topic, "repeat" if place.repeat else "accepted", 1, self._clock.steady_s() - started_s)
-        return Stored(place.event_id, topic, place.partition, place.offset, place.durability, place.repeat)
+        event_id = checked.event.id
+        if event_id is None and retry is not None:
+            event_id = retry.id_at(0)
+        return self._gatherer.put(checked, event_id)
 
     def count_rejected(self, number: int) -> None:
         """Count events that a door refused, for the metrics and the verdict."""

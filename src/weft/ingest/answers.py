@@ -10,7 +10,8 @@ from weft.api.errors import problem_of
 from weft.core import times
 from weft.core.errors import Invalid, WeftError
 from weft.core.ids import IdRange
-from weft.ingest.accept import Accepted, Receipt, Stored
+from weft.ingest.accept import Accepted, Receipt
+from weft.ingest.gather import Stored
 from weft.ingest.intake import Intake, Rejection
 
 _ONE_HEAD: Final = '{"success":true,"message":"Event created successfully","data":'
@@ -51,14 +52,14 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     durability: str | None = None
 
 
-def one_body(stored: Stored, now_us: int) -> bytes:
+def one_body(stored: Stored) -> bytes:
     """The answer to one event."""
     offset = "null" if stored.offset is None else stored.offset
     event_id = f'"{stored.event_id}"' if _PLAIN.fullmatch(stored.event_id) else _encode(stored.event_id).decode()
     return (
         f'{_ONE_HEAD}{{"event_id":{event_id},"topic":"{stored.topic}","partition":{stored.partition},"offset":{offset},'
         f'"durability":"{stored.durability}","repeat":{"true" if stored.repeat else "false"}}},'
-        f'"timestamp":"{times.to_text(now_us)}"}}'
+        f'"timestamp":"{stored.timestamp}"}}'
     ).encode()
 
 

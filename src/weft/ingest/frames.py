@@ -13,13 +13,12 @@ import msgspec
 from starlette.websockets import WebSocketDisconnect
 
 from weft.api.websocket import Frame, Socket
-from weft.core import times
-from weft.core.clock import Clock
 from weft.core.errors import Invalid, Malformed, WeftError
 from weft.core.event import EMPTY_OBJECT
 from weft.core.principal import Principal
-from weft.ingest.accept import Acceptor, Stored
+from weft.ingest.accept import Acceptor
 from weft.ingest.decode import Decoder
+from weft.ingest.gather import Stored
 from weft.ingest.intake import Checked
 
 logger = logging.getLogger(__name__)
@@ -42,10 +41,9 @@ class _Waiting:
 class FrameDoor:
     """Talks with one client."""
 
-    def __init__(self, decoder: Decoder, acceptor: Acceptor, clock: Clock, *, queue_bytes: int) -> None:
+    def __init__(self, decoder: Decoder, acceptor: Acceptor, *, queue_bytes: int) -> None:
         self._decoder = decoder
         self._acceptor = acceptor
-        self._clock = clock
         self._queue_bytes = queue_bytes
         self._queued_bytes = 0
         self._has_room = asyncio.Event()
@@ -103,15 +101,15 @@ class FrameDoor:
 
     async def _send(self, socket: Socket, stored: Stored) -> None:
         if socket.is_open:
-            await socket.send(ack(stored, self._clock.now_us()))
+            await socket.send(ack(stored))
 
 
-def ack(stored: Stored, now_us: int) -> dict[str, Any]:
+def ack(stored: Stored) -> dict[str, Any]:
     """The acknowledgement of an event that is durable."""
     return {
         "type": "ack",
         "event_id": stored.event_id,
-        "timestamp": times.to_text(now_us),
+        "timestamp": stored.timestamp,
         "durability": stored.durability,
         "repeat": stored.repeat,
     }

@@ -1,7 +1,6 @@
 """The doors on HTTP: hot routes for events, and the router for the WebSocket and the event type catalogue."""
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs
 
@@ -49,10 +48,13 @@ class EventDoors:
         reader = self._readers.get(media)
         if reader is not None:
             return await self._take_many(request, reader)
-        with self._counting():
+        try:
             checked = self._read_one(request, media)
+        except Refused:
+            self._acceptor.count_rejected(1)
+            raise
         stored = await self._acceptor.accept_one(checked, retry=_retry_key(request))
-        return HotResponse(201, one_body(stored, self._clock.now_us()))
+        return HotResponse(201, one_body(stored))
 
     async def take_batch(self, request: HotRequest) -> HotResponse:
         """Many events."""
@@ -76,20 +78,14 @@ class EventDoors:
     async def _take_many(self, request: HotRequest, reader: Callable[[bytes], Intake]) -> HotResponse:
         is_atomic = _is_atomic(request.query)
         retry = _retry_key(request)
-        with self._counting():
+        try:
             intake = reader(request.body)
+        except Refused:
+            self._acceptor.count_rejected(1)  # nobody knows how many events it was meant to be
+            raise
         self._require_takable(intake, is_atomic=is_atomic)
         accepted = await self._acceptor.accept(intake, retry=retry)
         return HotResponse(*batch_body(accepted, self._clock.now_us()))
-
-    @contextmanager
-    def _counting(self) -> Generator[None]:
-        """Count what cannot be read at all as one rejected event; nobody knows how many it was meant to be."""
-        try:
-            yield
-        except Refused:
-            self._acceptor.count_rejected(1)
-            raise
 
     def _require_takable(self, intake: Intake, *, is_atomic: bool) -> None:
         """Raise Invalid where there is nothing to take, or not all of what has to be taken whole."""
@@ -159,7 +155,7 @@ async def list_event_types(principal: EventsReader, parts: Parts) -> EventTypesA
 async def take_frames(websocket: WebSocket) -> None:
     """Events over a WebSocket: `{"type":"event","data":{…}}`, each answered with an ack after it is durable."""
     parts = ingest_parts(websocket)
-    door = FrameDoor(parts.decoder, parts.acceptor, parts.clock, queue_bytes=parts.settings.frame_queue_bytes)
+    door = FrameDoor(parts.decoder, parts.acceptor, queue_bytes=parts.settings.frame_queue_bytes)
     await api_parts(websocket).sockets.serve(websocket, Scope.EVENTS_WRITE, door.talk)
 
 

@@ -78,7 +78,7 @@ async def test_singles_wait_for_the_flush_and_not_for_a_timer(log: GatedLog, par
     log.gate.clear()
     waiting: list[asyncio.Task[Any]] = []
     for _ in range(10):
-        waiting.append(asyncio.create_task(parts.acceptor.accept_one(one(parts))))
+        waiting.append(asyncio.ensure_future(parts.acceptor.accept_one(one(parts))))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -111,10 +111,18 @@ async def test_a_refusal_reaches_every_waiting_single_and_the_next_ones_go_throu
     assert parts.history.total("refused", 1) == 5
 
 
+async def test_a_fault_of_the_log_lets_nobody_wait(log: GatedLog, parts: IngestParts) -> None:
+    log.refusal = RuntimeError("a fault")
+    with pytest.raises(RuntimeError, match="a fault"):
+        await parts.acceptor.accept_one(one(parts))
+    log.refusal = None
+    assert (await parts.acceptor.accept_one(one(parts))).offset == 0
+
+
 async def test_singles_beyond_the_bound_are_turned_away(log: GatedLog, clock: ManualClock) -> None:
     parts = IngestParts.build(IngestSettings(single_queue_bytes=1024), log=log, clock=clock, metrics=Metrics())
     log.gate.clear()
-    waiting = [asyncio.create_task(parts.acceptor.accept_one(one(parts, data={"x": "x" * 400}))) for _ in range(3)]
+    waiting = [asyncio.ensure_future(parts.acceptor.accept_one(one(parts, data={"x": "x" * 400}))) for _ in range(3)]
     await log.reached.wait()
     with pytest.raises(Busy, match="wait for the log already"):
         await parts.acceptor.accept_one(one(parts))
@@ -129,7 +137,7 @@ async def test_a_client_that_leaves_leaves_nothing_half_done(log: GatedLog, part
     intake = parts.decoder.read_batch(json.dumps(events).encode())
     log.gate.clear()
     task = asyncio.create_task(parts.acceptor.accept(intake))
-    single = asyncio.create_task(parts.acceptor.accept_one(one(parts)))
+    single = asyncio.ensure_future(parts.acceptor.accept_one(one(parts)))
     await log.reached.wait()
     task.cancel()
     single.cancel()

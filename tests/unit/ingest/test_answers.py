@@ -5,8 +5,9 @@ import json
 import pytest
 
 from weft.core.ids import IdRange, new_ids
-from weft.ingest.accept import RetryKey, Stored
+from weft.ingest.accept import RetryKey
 from weft.ingest.answers import id_list, one_body
+from weft.ingest.gather import Stored
 
 
 @pytest.mark.parametrize("first", [0, 1, 4090, 4095, 4096, 0x7FFF_FFFF_F000])
@@ -24,7 +25,7 @@ def test_ids_of_clients_are_listed_as_they_are() -> None:
 
 @pytest.mark.parametrize("event_id", ["plain-1", 'a "quoted" one', "back\\slash", "line\nfeed", "grün"])
 def test_an_answer_to_one_event_is_json_whatever_its_id(event_id: str) -> None:
-    body = json.loads(one_body(Stored(event_id, "events", 1, None, "fsync", True), 1_780_000_000_000_000))
+    body = json.loads(one_body(Stored(event_id, "events", 1, None, "fsync", True, "2026-05-28T20:26:40Z")))
     assert body["data"] == {
         "event_id": event_id,
         "topic": "events",
