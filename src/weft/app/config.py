@@ -1,7 +1,7 @@
 """Reads the configuration: flags over environment over YAML over defaults, and remembers where each value came from."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Final, Literal, cast
@@ -127,23 +127,37 @@ def _from_file(file: FilePath, problems: list[str]) -> Iterator[Given]:
     if not isinstance(tree, dict):
         problems.append(f"{file} must hold a mapping of sections, such as 'app:'")
         return
-    yield from _leaves(cast("dict[object, object]", tree), (), file, problems)
+    yield from _leaves(cast("object", tree), (), Source("file", lambda path: f"{'.'.join(path)} in {file}"), problems)
 
 
-def _leaves(tree: Mapping[object, object], above: Path, file: FilePath, problems: list[str]) -> Iterator[Given]:
-    for key, value in tree.items():
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a tree of values came from, and what a person would call each of them there."""
+
+    kind: Kind
+    name: Callable[[Path], str]
+
+
+def _leaves(tree: object, above: Path, source: Source, problems: list[str]) -> Iterator[Given]:
+    """The values of a section, each by itself."""
+    if not isinstance(tree, dict):
+        problems.append(f"{source.name(above)} is a section; it holds settings of its own, not a value")
+        return
+    for key, value in cast("dict[object, object]", tree).items():
         path = (*above, str(key))
-        name = ".".join(path)
-        alias = aliases.YAML.get(name)
-        origin = Origin("file", f"{name} in {file}")
+        alias = aliases.YAML.get(".".join(path))
+        is_group = is_section(path) or _is_alias_section(".".join(path))
         if alias is not None:
-            yield Given(alias.path, alias.convert(value) if alias.convert else value, origin)
-        elif isinstance(value, dict) and (is_section(path) or _is_alias_section(name)):
-            yield from _leaves(cast("dict[object, object]", value), path, file, problems)
-        elif annotation_at(path) is None and not (_is_alias_section(name) and value is None):
-            problems.append(f"{name} in {file} is not a setting; {aliases.NOT_HERE.get(name) or suggestion(path)}")
-        elif value is not None or not is_section(path):
-            yield Given(path, value, origin)
+            yield Given(alias.path, alias.convert(value) if alias.convert else value, Origin(source.kind, source.name(path)))
+        elif is_group and value is None:
+            continue  # a section of which everything is commented out
+        elif is_group:
+            yield from _leaves(value, path, source, problems)
+        elif annotation_at(path) is None:
+            reason = aliases.NOT_HERE.get(".".join(path)) or suggestion(path)
+            problems.append(f"{source.name(path)} is not a setting; {reason}")
+        else:
+            yield Given(path, value, Origin(source.kind, source.name(path)))
 
 
 def _is_alias_section(name: str) -> bool:
@@ -160,6 +174,8 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterat
             path = tuple(part.lower() for part in name.removeprefix(PREFIX).split("__"))
             if annotation_at(path) is None:
                 problems.append(f"{name} is not a setting; {suggestion(path, variable=True)}")
+            elif is_section(path):
+                yield from _leaves(_decoded(text, path), path, Source("environment", lambda _, name=name: name), problems)
             else:
                 yield Given(path, _decoded(text, path), Origin("environment", name))
 

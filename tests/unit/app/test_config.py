@@ -77,6 +77,27 @@ def test_a_misspelt_variable_is_refused_with_the_right_name() -> None:
     assert problems(environ={"WEFT_APP__PROT": "1"}) == ["WEFT_APP__PROT is not a setting; did you mean WEFT_APP__PORT?"]
 
 
+@pytest.mark.parametrize("text", ["app: 5", "api: {rate_limits: [1]}", "monitoring: {prometheus: on}"])
+def test_a_value_where_a_section_belongs_is_refused(tmp_path: Path, text: str) -> None:
+    (problem,) = problems(file=write(tmp_path, text), environ={"WEFT_APP__PORT": "1"})
+
+    assert "is a section" in problem
+
+
+def test_a_section_may_be_given_as_json_and_single_fields_beside_it() -> None:
+    environ = {
+        "WEFT_API__RATE_LIMITS": '{"events": {"requests_per_minute": 5}}',
+        "WEFT_API__RATE_LIMITS__DASHBOARD__REQUESTS_PER_MINUTE": "6",
+    }
+
+    loaded = load_configuration(environ=environ)
+
+    limits = loaded.settings.api.rate_limits
+    assert (limits["events"].requests_per_minute, limits["dashboard"].requests_per_minute) == (5, 6)
+    (problem,) = problems(environ={"WEFT_API__RATE_LIMITS": "5"})
+    assert problem == "WEFT_API__RATE_LIMITS is a section; it holds settings of its own, not a value"
+
+
 def test_variables_of_the_command_line_are_no_settings() -> None:
     load_configuration(environ={"WEFT_TOKEN": "x", "WEFT_URL": "y"})
 
