@@ -114,7 +114,7 @@ class RepeatIndex:
         self._newest = {}
         self._newest_us = 0
         self._first_newest_place = self._next_place
-        while len(self._generations) > 1 and _belong(*self._generations[-2:], self.count, self.age_us):
+        while len(self._generations) > 1 and _belong(self._generations[-2], self._generations[-1], self.count, self.age_us):
             self._generations[-2:] = [_merge(*self._generations[-2:])]
 
 
