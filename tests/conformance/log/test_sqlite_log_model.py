@@ -19,7 +19,7 @@ from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.testing.clock import ManualClock
 from weft.testing.factories import make_batch, make_row
-from weft.testing.log_suite import WAIT_S, read_all
+from weft.testing.log_ground import WAIT_S, read_all
 
 TOPICS = st.sampled_from(["one", "two"])
 SOURCES = st.sampled_from(["mine", "theirs"])

@@ -16,7 +16,7 @@ from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.testing.clock import ManualClock
 from weft.testing.factories import make_batch, make_row
-from weft.testing.log_suite import fill, follow_until, ids_of, read_all
+from weft.testing.log_ground import fill, follow_until, ids_of, read_all
 
 AT = TopicPartition("events", 0)
 PARTITION = "partition-000"

@@ -5,7 +5,7 @@ from weft.log.dead_letter import count_waiting, list_dead_letters, replay, set_a
 from weft.log.port import Log
 from weft.testing.clock import ManualClock
 from weft.testing.factories import make_batch, make_log_batch, make_row
-from weft.testing.log_suite import ids_of, read_all
+from weft.testing.log_ground import ids_of, read_all
 
 AT = TopicPartition("events", 0)
 

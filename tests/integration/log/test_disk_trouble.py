@@ -17,7 +17,7 @@ from weft.log.sqlite import SqliteLog
 from weft.testing.clock import ManualClock
 from weft.testing.factories import make_batch, make_row
 from weft.testing.faulty_disk import FaultyDisk, Operation
-from weft.testing.log_suite import ids_of, offsets_of, read_all
+from weft.testing.log_ground import ids_of, offsets_of, read_all
 
 # What SQLite cannot report (a failure while a file is closed) its Python layer prints; that is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -18,7 +18,7 @@ from weft.log.ticker import Ticker
 from weft.log.trimmer import Trimmer
 from weft.testing.clock import ManualClock
 from weft.testing.factories import make_batch, make_log_batch, make_row
-from weft.testing.log_suite import fill, only, read_all
+from weft.testing.log_ground import fill, only, read_all
 
 AT = TopicPartition("events", 0)
 

@@ -14,7 +14,7 @@ from weft.core.position import TopicPartition
 from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.testing.clock import ManualClock
-from weft.testing.log_suite import ids_of, only, read_all
+from weft.testing.log_ground import ids_of, only, read_all
 
 APPENDING = Path(__file__).parent / "appending.py"
 

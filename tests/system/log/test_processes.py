@@ -18,7 +18,7 @@ from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.testing.clock import ManualClock
 from weft.testing.factories import make_batch, make_row
-from weft.testing.log_suite import WAIT_S, ids_of, read_all
+from weft.testing.log_ground import WAIT_S, ids_of, read_all
 
 APPENDING = Path(__file__).parent / "appending.py"
 
