@@ -71,7 +71,9 @@ async def test_only_one_owner_may_have_the_folder(store: ParquetStore) -> None:
             await reader.flush()
 
 
-@pytest.mark.parametrize("url", ["parquet://relative/path", "/no/scheme", "duckdb:///x", "parquet:///x?y=1", ""])
+@pytest.mark.parametrize(
+    "url", ["parquet://relative/path", "/no/scheme", "duckdb:///x", "parquet:///x?y=1", "parquet:///x/[1]", ""]
+)
 def test_an_address_that_is_not_a_folder_is_refused(url: str) -> None:
     with pytest.raises(Invalid):
         ParquetStore(url, settings=StoreSettings(), clock=ManualClock())
@@ -145,6 +147,20 @@ async def test_small_files_are_merged_and_the_old_ones_removed_after_the_grace(t
         await store.tidy()
         assert len(parquet_files(tmp_path)) == 1
         assert await every_offset(store) == [(0, n) for n in range(90)]
+
+
+async def test_the_last_few_files_of_an_hour_that_is_over_are_merged_too(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with open_store(tmp_path, clock, compact_files=6, grace_s=0) as store:
+        for number in range(3):
+            await store.write([make_log_batch(10, first_offset=10 * number)])
+            await store.flush()
+        await store.tidy()
+        assert (await store.state()).files == 3, "an hour that still grows is rewritten for a few files"
+        clock.advance(3 * 3600)
+        await store.tidy()
+        assert (await store.state()).files == 1
+        assert await every_offset(store) == [(0, n) for n in range(30)]
 
 
 async def test_events_past_retention_are_retired_and_later_ones_not_taken(tmp_path: Path) -> None:

@@ -19,22 +19,36 @@ Keep = Callable[[pa.Table], Bools]
 _parquet: Any = pyarrow.parquet
 
 
-def choose_files(files: Iterable[StoredFile], settings: StoreSettings) -> list[StoredFile]:
-    """The files to merge next, or none: of the hour with most small files those that together stay under the size limit."""
+def choose_files(
+    files: Iterable[StoredFile], settings: StoreSettings, *, least: int, before_hour: int | None = None
+) -> list[StoredFile]:
+    """The files to merge next, or none: of the hour with most small files those that together stay under the size limit.
+
+    Only hours (since the epoch) before `before_hour` with at least `least` small files are worth it.
+    """
     hours: dict[tuple[str, int], list[StoredFile]] = {}
     for file in files:
-        if file.in_one_hour and file.size_bytes < settings.compact_max_bytes:
+        is_past = before_hour is None or file.hour < before_hour
+        if is_past and file.in_one_hour and file.size_bytes < settings.compact_max_bytes:
             hours.setdefault((file.topic, file.hour), []).append(file)
-    crowded = max(hours.values(), key=len, default=list[StoredFile]())
-    if len(crowded) < settings.compact_files:
-        return []
+    for crowded in sorted(hours.values(), key=len, reverse=True):
+        if len(crowded) < least:
+            break
+        chosen = _that_fit(crowded, settings.compact_max_bytes)
+        if len(chosen) > 1:
+            return chosen
+    return []
+
+
+def _that_fit(files: Sequence[StoredFile], max_bytes: int) -> list[StoredFile]:
+    """The smallest files that together are not larger than this."""
     chosen: list[StoredFile] = []
     size_bytes = 0
-    for file in sorted(crowded, key=lambda file: file.size_bytes):
-        if size_bytes + file.size_bytes > settings.compact_max_bytes and len(chosen) > 1:
+    for file in sorted(files, key=lambda file: file.size_bytes):
+        size_bytes += file.size_bytes
+        if size_bytes > max_bytes:
             break
         chosen.append(file)
-        size_bytes += file.size_bytes
     return chosen
 
 

@@ -28,6 +28,7 @@ from weft.store.parquet.tail import Tail
 from weft.store.settings import StoreSettings
 
 LOCK_NAME: Final = "owner.lock"
+SETTLED_HOURS: Final = 1
 
 
 class OwnerLock:
@@ -111,10 +112,16 @@ class Owner:
             raise
         return files, [Run.open(shelf.folder, run) for run in run_files]
 
-    def compact(self) -> int:
-        """Merge the small files of one hour, if any hour has enough of them; returns how many files were merged."""
+    def compact(self, *, settled: bool = False) -> int:
+        """Merge the small files of one hour, if any hour has enough of them; returns how many files were merged.
+
+        In a settled hour, over for long enough that little more will come, two files are enough.
+        """
         with self._turn:
-            chosen = choose_files(self._shelf.view.files, self._settings)
+            least, before_hour = self._settings.compact_files, None
+            if settled:
+                least, before_hour = 2, self._clock.now_us() // HOUR_US - SETTLED_HOURS
+            chosen = choose_files(self._shelf.view.files, self._settings, least=least, before_hour=before_hour)
             if chosen:
                 self._swap(chosen, [merge_files(self._shelf.disk, self._shelf.folder, chosen)])
             self._merge_runs()

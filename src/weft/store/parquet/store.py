@@ -191,6 +191,7 @@ class ParquetStore(EventStore):
         self._check_owner("tidy")
         while await self._in(self._disk_thread, self._owner.compact):
             pass
+        await self._in(self._disk_thread, lambda: self._owner.compact(settled=True))  # one hour at a time: late events trickle
         await self._in(self._disk_thread, self._owner.retire)
         await self._in(self._disk_thread, self._shelf.sweep, self._settings.grace_s)
 
@@ -207,8 +208,9 @@ class ParquetStore(EventStore):
                 if self._clock.steady_s() - tidied_s >= self._settings.tidy_every_s:
                     tidied_s = self._clock.steady_s()
                     await self.tidy()
-            except (Unavailable, OSError) as failed:
-                logger.warning("store_tidy_failed", reason=str(failed))
+            except Exception as failed:  # whatever it is, the next round may go well, and without rounds the tail fills up
+                self._retry_at_s = self._clock.steady_s() + self._settings.retry_s
+                logger.warning("store_tidy_failed", reason=str(failed), error=type(failed).__name__)
 
     def _is_flush_due(self) -> bool:
         now_s = self._clock.steady_s()
@@ -329,7 +331,12 @@ def folder_of_url(url: str) -> Path:
     parts = urlsplit(url)
     if parts.scheme != "parquet" or parts.netloc or parts.query or parts.fragment or not parts.path.startswith("/"):
         raise Invalid(f"'{url}' is not an address of this store; write parquet:///absolute/path", field="store.url")
-    return Path(unquote(parts.path))
+    folder = Path(unquote(parts.path))
+    if set("*?[]{}") & set(str(folder)):
+        raise Invalid(
+            f"the folder {folder} holds one of * ? [ ] {{ }}, which stand for several files; rename it", field="store.url"
+        )
+    return folder
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -18,7 +18,7 @@ GIVEN_KEY: Final = "given_key"
 TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field(GIVEN_KEY, pa.uint64(), nullable=False))
 """The columns of an event and the key of its id where a client gave it, else 0."""
 
-_MERGED_ROWS: Final = 65_536
+_MERGED_ROWS: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
