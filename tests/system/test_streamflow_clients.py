@@ -357,9 +357,7 @@ def test_every_answer_has_security_headers(client: httpx.Client, path: str) -> N
     assert headers["referrer-policy"]
 
 
-@pytest.mark.contract(
-    "SF-283", "SF-284", "SF-288", "SF-289", "SF-290", "SF-291", "SF-292", "SF-340", "LM-33", "HC-S36"
-)
+@pytest.mark.contract("SF-283", "SF-284", "SF-288", "SF-289", "SF-290", "SF-291", "SF-292", "SF-340", "LM-33", "HC-S36")
 def test_the_metrics_are_prometheus_text_and_move(client: httpx.Client) -> None:
     def accepted() -> float:
         text = client.get("/metrics").text
