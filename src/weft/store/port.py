@@ -24,9 +24,9 @@ class EventStore(AbstractAsyncContextManager["EventStore"], ABC):
     async def write(self, batches: Sequence[LogBatch]) -> None:
         """Take batches in log order per partition. When it returns they can be found by every question to this object.
 
-        Idempotent: a batch below the position is ignored, an event whose (source, id) is stored already is counted as a repeat,
-        also when it comes from another partition. Returns slowly rather than growing without bound (memory is bounded
-        in bytes).
+        Idempotent: a batch below the position is ignored, an event whose (source, id) is stored in its topic already is
+        counted as a repeat, also when it comes from another partition. Returns slowly rather than growing without bound
+        (memory is bounded in bytes).
         Raises StorageFull or Unavailable when it cannot take more; the same batches may then be handed in again.
         """
 
