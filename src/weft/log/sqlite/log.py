@@ -53,7 +53,7 @@ class SqliteLog(Log):
         self._followers: set[Follower] = set()
         self._own_ends: dict[str, TopicEnd] = {}
         self._foreign_ends: dict[TopicPartition, TopicEnd] = {}
-        self._is_foreign_known = False
+        self._heard, self._looked = 1, 0
         self._appender: Appender | None = None
         self._ear: Ear | None = None
         self._queued_bytes = 0
@@ -80,8 +80,6 @@ class SqliteLog(Log):
 
     def _open(self) -> ExitStack:
         with ExitStack() as opened:
-            opened.callback(self._reading.shutdown)
-            opened.callback(self._keeping.shutdown)
             if self._may_append:
                 self._root.mkdir(parents=True, exist_ok=True)
             elif not self._root.is_dir():
@@ -93,7 +91,10 @@ class SqliteLog(Log):
                     self._appender = self._open_appender(opened)
             except (apsw.Error, OSError) as failure:
                 raise Unavailable(f"the log at {self._root} cannot be opened: {failure}") from failure
+            # Closed the other way round: first nobody reads or keeps house any more, then what they used goes.
             opened.callback(self._close_readers)
+            opened.callback(self._keeping.shutdown)
+            opened.callback(self._reading.shutdown)
             return opened.pop_all()
 
     def _open_appender(self, opened: ExitStack) -> Appender:
@@ -183,8 +184,11 @@ class SqliteLog(Log):
         return [self._recent.add(batch) for batch in batches]
 
     def _known_end(self, at: TopicPartition) -> int | None:
-        own = self._appender is not None and at.partition == self._appender.ownership.partition
-        end = self._own_ends.get(at.topic) if own else self._foreign_ends.get(at)
+        """Where a partition ends, or None where only the disk knows."""
+        if self._appender is not None and at.partition == self._appender.ownership.partition:
+            end = self._own_ends.get(at.topic)
+        else:
+            end = self._foreign_ends.get(at) if self._looked == self._heard else None
         return None if end is None else end.next_offset
 
     def _read(self, at: TopicPartition, offset: int, max_bytes: int, end: int | None) -> Sequence[LogBatch]:
@@ -210,6 +214,9 @@ class SqliteLog(Log):
             async with aclosing(follower.batches()) as batches:
                 async for batch in batches:
                     yield batch
+        except Unavailable:
+            if self.is_open:
+                raise
         finally:
             self._followers.discard(follower)
 
@@ -221,7 +228,9 @@ class SqliteLog(Log):
 
     def _hear(self, sounds: bytes) -> None:
         """Another process appended or erased, or wants to."""
-        self._is_foreign_known = False
+        self._heard += 1
+        if not self.is_open:
+            return
         self._rung.set()
         if ERASED in sounds:
             self._forget_recent()
@@ -236,9 +245,10 @@ class SqliteLog(Log):
 
     async def ends(self) -> Mapping[TopicPartition, int]:
         """The offset after the last durable event, of every partition; looks at the disk after a ring only."""
-        if not self._is_foreign_known:
-            self._is_foreign_known = True
+        while self._looked != self._heard:
+            heard = self._heard
             self._foreign_ends = await self._in_reading(self._look_at_others)
+            self._looked = heard
         return {at: end.next_offset for at, end in self._all_ends().items()}
 
     def _all_ends(self) -> dict[TopicPartition, TopicEnd]:
@@ -392,9 +402,11 @@ class SqliteLog(Log):
         return self._appender
 
     async def _in_reading(self, work: Callable[[], T]) -> T:
+        self._require_open()
         return await self._loop.run_in_executor(self._reading, work)
 
     async def _in_keeping(self, work: Callable[[], T]) -> T:
+        self._require_open()
         return await self._loop.run_in_executor(self._keeping, work)
 
 
