@@ -18,7 +18,8 @@ def test_a_number_and_a_unit_are_an_interval(text: str, interval_us: int) -> Non
 
 @pytest.mark.contract("SF-D25", "SF-137")
 @pytest.mark.parametrize(
-    "text", ["", "5", "h", "-3m", "+3m", "0s", "05m", "5 m", " 5m", "5m\n", "1.5h", "5w", "5M", "\u0665m", "1e3s", "9" * 40 + "s"]
+    "text",
+    ["", "5", "h", "-3m", "+3m", "0s", "05m", "5 m", " 5m", "5m\n", "1.5h", "5w", "5M", "\u0665m", "1e3s", "9" * 40 + "s"],
 )
 def test_anything_else_is_refused_and_the_field_is_named(text: str) -> None:
     with pytest.raises(Invalid) as refused:
