@@ -132,6 +132,15 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
     assert words == f"weft: port {port} on 127.0.0.1 is taken by another program; stop it or choose another with --port\n"
 
 
+def test_a_data_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file, not a folder")
+
+    code, words = refused(tmp_path, "--port", "0")
+
+    assert code == 2
+    assert words == f"weft: the data folder {tmp_path}/data cannot be used: File exists\n"
+
+
 @pytest.mark.contract("SF-192", "SF-D8")
 @pytest.mark.parametrize("secret", ["", "short", "changeme-changeme-changeme-changeme"])
 def test_production_without_a_good_secret_does_not_start(tmp_path: Path, secret: str) -> None:

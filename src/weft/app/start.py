@@ -5,8 +5,10 @@ import gc
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 
 from weft import __version__
 from weft.api.logger import configure_logging
@@ -21,6 +23,7 @@ from weft.app.settings import Settings
 from weft.app.welcome import Welcome
 from weft.auth.bootstrap import FirstAdministrator, make_first_administrator
 from weft.core.clock import Clock, SystemClock
+from weft.core.errors import Invalid
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: 
         aside = None
         if settings.app.metrics_port is not None and settings.api.metrics_enabled:
             aside = sockets.enter_context(bind(plan.host, settings.app.metrics_port))
-        settings.app.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_data_dir(settings.app.data_dir)
         async with Resources(settings, plan.needs, clock=clock, version=settings.app.version or __version__) as resources:
             application = await compose(resources, plan)
             made = await make_first_administrator(await resources.auth())
@@ -86,6 +89,15 @@ async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: 
                     await _drain(resources, application)
     if failures:
         raise failures[0]
+
+
+def _make_data_dir(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as refused:
+        raise Invalid(f"the data folder {folder} cannot be used: {refused.strerror}", field="app.data_dir") from refused
 
 
 def _spare_the_collector() -> None:

@@ -76,6 +76,8 @@ def health(
         write_json(processes)
     else:
         write_rows(processes, style="table", columns=("service", "status", "url", "problem"))
+    if url and processes[0]["status"] == "down":
+        raise Unreachable(str(processes[0]["problem"]))
     if any(process["status"] not in {"healthy", "degraded"} for process in processes):
         raise typer.Exit(Exit.FAILED)
 

@@ -44,3 +44,6 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(Exit.OK)
+    except OSError as refused:
+        typer.echo(f"weft: {refused.filename or 'the system'}: {refused.strerror}", err=True)
+        sys.exit(Exit.FAILED)

@@ -127,6 +127,20 @@ def test_a_server_that_does_not_answer_is_said_so(weft: Weft, free_port: int) ->
     assert f"http://127.0.0.1:{free_port} cannot be reached" in done.err
 
 
+def test_the_health_of_a_server_that_is_not_there_ends_with_3(weft: Weft, free_port: int) -> None:
+    for url in (f"http://127.0.0.1:{free_port}", "nonsense"):
+        assert weft("health", "--url", url).code == Exit.UNREACHABLE
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(weft: Weft, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    done = weft("init", str(tmp_path / "file"))
+
+    assert done.code == Exit.FAILED
+    assert done.err.startswith(f"weft: {tmp_path}/file")
+
+
 def test_a_configuration_file_that_is_not_there_ends_with_5(weft: Weft) -> None:
     assert weft("config", "show", "--config", "missing.yaml").code == Exit.NOT_FOUND
 
