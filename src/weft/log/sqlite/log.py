@@ -75,7 +75,9 @@ class SqliteLog(Log):
         self._opened = await asyncio.to_thread(self._open)
         if self._appender is not None:
             self._own_ends = {name: end.copy() for name, end in self._appender.live.ends.items()}
-            self._listen()
+        self._ear = Ear(self._root, self._hear)
+        if self._appender is not None:
+            self._appender.bell.leave_out(self._ear.path.name)
         return self
 
     def _open(self) -> ExitStack:
@@ -206,7 +208,6 @@ class SqliteLog(Log):
         self, group: str, topics: Sequence[str], *, start: Positions | None = None
     ) -> AsyncGenerator[LogBatch, None]:
         self._require_open()
-        self._listen()
         positions = dict(start) if start is not None else await self._in_reading(lambda: self._groups.positions(group))
         follower = Follower(self, topics, positions)
         self._followers.add(follower)
@@ -219,12 +220,6 @@ class SqliteLog(Log):
                 raise
         finally:
             self._followers.discard(follower)
-
-    def _listen(self) -> None:
-        if self._ear is None:
-            self._ear = Ear(self._root, self._hear)
-            if self._appender is not None:
-                self._appender.bell.leave_out(self._ear.path.name)
 
     def _hear(self, sounds: bytes) -> None:
         """Another process appended or erased, or wants to."""
