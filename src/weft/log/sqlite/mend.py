@@ -15,11 +15,14 @@ import structlog
 
 from weft.log.sqlite.segment import copy_beside, replace_segment
 
+Salts = np.ndarray[tuple[int, ...], np.dtype[np.uint32]]
+
 logger = structlog.get_logger(__name__)
 
 _HEADER_BYTES: Final = 32
 _FRAME_HEAD: Final = 24
 _SAMPLE: Final = 5
+_MAGIC: Final = (0x377F0682, 0x377F0683)
 _PAGE_SIZES: Final = tuple(512 << shift for shift in range(8))
 
 
@@ -33,9 +36,7 @@ def mend(path: Path) -> bool:
     frames = _frames(content, page_size)
     if len(frames) == 0:
         return False
-    # The file's own header may be what is damaged, so the newest generation is known by its first frames.
-    salts, counts = np.unique(frames[:_SAMPLE, 2:4], axis=0, return_counts=True)
-    same = np.flatnonzero((frames[:, 2:4] == salts[counts.argmax()]).all(axis=1))
+    same = np.flatnonzero((frames[:, 2:4] == _generation(content, frames)).all(axis=1))
     commits = same[frames[same, 1] != 0]
     valid = _valid_frames(path)
     if np.count_nonzero(commits >= valid) < 2:
@@ -61,6 +62,33 @@ def _frames(content: bytes, page_size: int) -> np.ndarray[tuple[int, int], np.dt
     whole = np.frombuffer(content, dtype=np.uint8, count=count * stride, offset=_HEADER_BYTES).reshape(count, stride)
     heads = np.ascontiguousarray(whole[:, :16]).view(">u4").astype(np.uint32)
     return cast("np.ndarray[tuple[int, int], np.dtype[np.uint32]]", heads)
+
+
+def _generation(content: bytes, frames: np.ndarray[tuple[int, int], np.dtype[np.uint32]]) -> Salts:
+    """The two salts of the newest generation of frames.
+
+    The header says them. Behind a few new frames there stand old ones, of generations that are in the segment already: they
+    must never be taken for the newest, however many they are. Where the header itself is damaged, the first frames have to do.
+    """
+    if _is_sound(content[:_HEADER_BYTES]):
+        return np.frombuffer(content, dtype=">u4", count=2, offset=16).astype(np.uint32)
+    salts, counts = np.unique(frames[:_SAMPLE, 2:4], axis=0, return_counts=True)
+    most, first = salts[counts.argmax()], frames[0, 2:4]
+    is_next = int(first[0]) == (int(most[0]) + 1) % 2**32  # SQLite counts generations in the first salt
+    return first if is_next else most
+
+
+def _is_sound(header: bytes) -> bool:
+    """Whether the header of a write-ahead log passes its own check."""
+    magic = int.from_bytes(header[:4], "big")
+    if magic not in _MAGIC:
+        return False
+    words = np.frombuffer(header[:24], dtype=">u4" if magic & 1 else "<u4").tolist()
+    first = second = 0
+    for one, two in zip(words[::2], words[1::2], strict=True):
+        first = (first + one + second) % 2**32
+        second = (second + two + first) % 2**32
+    return header[24:32] == first.to_bytes(4, "big") + second.to_bytes(4, "big")
 
 
 def _valid_frames(path: Path) -> int:
