@@ -12,8 +12,6 @@ from weft.ingest import routes as doors
 from weft.ingest.checks import ingest_checks
 from weft.ingest.host_source import HostSource
 from weft.ingest.parts import IngestParts
-from weft.query.checks import checks as query_checks
-from weft.query.dead import DeadIndex
 from weft.query.routes import dead_letters, erasures, events, metrics, series, topics
 from weft.store.checks import checks as store_checks
 
@@ -53,7 +51,7 @@ async def dashboard(resources: Resources) -> Parts:
     return Parts(
         routers=(metrics.router, series.router, topics.router),
         workers=(query.feeds,),
-        checks=query_checks(query.log, query.store, query.clock, query.settings, DeadIndex(query.log)),
+        checks=query.own_checks(),
         draining=(query.feeds.close,),
     )
 

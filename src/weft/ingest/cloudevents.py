@@ -1,4 +1,4 @@
-"""CloudEvents 1.0: their attributes to ours and back (docs/decisions/0002-event-and-cloudevents.md has the map).
+"""CloudEvents 1.0: their attributes to ours (docs/decisions/0002-event-and-cloudevents.md has the map; core has the way back).
 
 `id`, `source`, `type`, `subject` and `time` are the same nouns. `data` of ours is an object: where theirs is something else it
 stands under one key, and `metadata.cloudevents.form` says so, so that it comes out again as it went in. Extensions are kept in
@@ -14,26 +14,15 @@ from urllib.parse import unquote
 
 import msgspec
 
-from weft.core import times
+from weft.core.cloudevents import FORM, NOUN_OF, REST, SPEC_VERSION
 from weft.core.errors import Invalid, Malformed
-from weft.core.event import DEFAULT_SEVERITY, SEVERITIES, Event
+from weft.core.event import SEVERITIES
 
-SPEC_VERSION: Final = "1.0"
-STRUCTURED: Final = "application/cloudevents+json"
-BATCH: Final = "application/cloudevents-batch+json"
 HEADER: Final = b"ce-"
 
 _REQUIRED: Final = ("specversion", "id", "source", "type")
-_NOUN_OF: Final = {"correlationid": "correlation_id", "userid": "user_id", "sessionid": "session_id"}
-_REST: Final = "weftmetadata"
-_TAKEN: Final = frozenset(
-    (*_REQUIRED, "subject", "time", "data", "data_base64", *_NOUN_OF, "severity", "tags", "topic", _REST, "cloudevents")
-)
-"""Names that a key of `metadata` cannot have outside, because they mean something else there."""
 _NAME: Final = re.compile(r"[a-z0-9]{1,64}")
 _JSON: Final = re.compile(r"\s*[^/;]+/(?:[^;]+\+)?json\s*(?:;|$)", re.IGNORECASE)
-_MAP_KEY: Final = "cloudevents"
-_FORM_OF: Final = {b'{"form":"value"}': "value", b'{"form":"base64"}': "base64"}
 
 _ATTRIBUTES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SCALAR: Final = msgspec.json.Decoder(str | int | float | bool | None)
@@ -84,49 +73,6 @@ def read_binary(headers: Mapping[bytes, bytes], body: bytes) -> bytes:
     return _row(plain, _encode({"base64": base64.b64encode(body).decode()}), "base64")
 
 
-def to_cloudevent(event: Event) -> dict[str, Any]:
-    """An event of ours as a CloudEvent, the way it would be sent in structured mode."""
-    told: dict[str, Any] = {
-        "specversion": SPEC_VERSION,
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "time": times.to_text(event.time_us),
-    }
-    if event.subject is not None:
-        told["subject"] = event.subject
-    metadata: dict[str, Any] = dict(event.metadata)
-    form = _FORM_OF.get(_encode(metadata.get(_MAP_KEY)))
-    if form is not None:
-        del metadata[_MAP_KEY]
-    for name, noun in _NOUN_OF.items():
-        if getattr(event, noun) is not None:
-            told[name] = getattr(event, noun)
-    if event.severity != DEFAULT_SEVERITY:
-        told["severity"] = event.severity
-    if event.tags:
-        told["tags"] = _encode(event.tags).decode()
-    extensions = {name: value for name, value in metadata.items() if _is_extension(name, value)}
-    told |= extensions
-    rest = {name: value for name, value in metadata.items() if name not in told or told[name] != value}
-    if rest:
-        told[_REST] = _encode(rest).decode()
-    return told | _told_data(event.data, form, "datacontenttype" in extensions)
-
-
-def _told_data(data: Any, form: str | None, has_type: bool) -> dict[str, Any]:
-    if form == "base64" and set(data) == {"base64"}:
-        return {"data_base64": data["base64"]}
-    if form == "value" and set(data) == {"value"}:
-        return {"data": data["value"]}
-    return {"data": data} if form or has_type else {"datacontenttype": "application/json", "data": data}
-
-
-def _is_extension(name: str, value: Any) -> bool:
-    """Whether a key of `metadata` can be an attribute of a CloudEvent."""
-    return bool(_NAME.fullmatch(name)) and name not in _TAKEN and isinstance(value, str | int | bool)
-
-
 def _row(plain: dict[str, Any], data: bytes, form: str | None) -> bytes:
     """The JSON of our event. Values are checked later, like those of any event."""
     for name in _REQUIRED:
@@ -146,10 +92,10 @@ def _row(plain: dict[str, Any], data: bytes, form: str | None) -> bytes:
         if not _NAME.fullmatch(name):
             raise Invalid(f"'{name[:64]}' cannot name an attribute: only a-z and 0-9 are allowed", field=name[:64])
         _place(name, value, row, metadata)
-    if _REST in plain:
-        metadata |= _object_in(_REST, plain[_REST])
+    if REST in plain:
+        metadata |= _object_in(REST, plain[REST])
     if form is not None:
-        metadata[_MAP_KEY] = {"form": form}
+        metadata[FORM] = {"form": form}
     row["data"] = msgspec.Raw(data)
     if metadata:
         row["metadata"] = metadata
@@ -160,15 +106,15 @@ def _place(name: str, value: Any, row: dict[str, Any], metadata: dict[str, Any])
     """Put one optional attribute or extension where it belongs."""
     if name in ("subject", "time", "topic"):
         row[name] = value
-    elif name == _REST:
+    elif name == REST:
         pass  # what it holds goes in last
     elif name == "tags" and (tags := _list_in(value)) is not None:
         row["tags"] = tags
     elif name == "severity" and value in SEVERITIES:
         row["severity"] = value
     else:
-        if name in _NOUN_OF:
-            row[_NOUN_OF[name]] = value
+        if name in NOUN_OF:
+            row[NOUN_OF[name]] = value
         metadata[name] = value
 
 

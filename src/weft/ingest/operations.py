@@ -5,8 +5,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from weft.core.cloudevents import BATCH, SPEC_VERSION, STRUCTURED
 from weft.core.event import EventRow
-from weft.ingest import cloudevents
 from weft.ingest.answers import BatchAnswer, EventAnswer
 from weft.ingest.rules import Rules
 
@@ -27,7 +27,7 @@ _CLOUDEVENT: Final[_Schema] = {
     "description": "A CloudEvent 1.0. Further attributes are extensions and are kept in `metadata`.",
     "required": ["specversion", "id", "source", "type"],
     "properties": {
-        "specversion": {"const": cloudevents.SPEC_VERSION},
+        "specversion": {"const": SPEC_VERSION},
         "id": {"type": "string", "minLength": 1, "maxLength": 256},
         "source": {"type": "string", "minLength": 1, "maxLength": 1024},
         "type": {"type": "string", "minLength": 1, "maxLength": 256},
@@ -56,7 +56,7 @@ def event_operation(rules: Rules) -> _Schema:
             "required": True,
             "content": {
                 "application/json": {"schema": event, "example": _EXAMPLE},
-                cloudevents.STRUCTURED: {"schema": _CLOUDEVENT},
+                STRUCTURED: {"schema": _CLOUDEVENT},
                 **_batch_contents(),
             },
         },
@@ -117,7 +117,7 @@ def event_schema(rules: Rules) -> _Schema:
 def _batch_contents() -> _Schema:
     return {
         "application/x-ndjson": {"schema": {"type": "string", "description": "One event as JSON on each line."}},
-        cloudevents.BATCH: {"schema": {"type": "array", "items": _CLOUDEVENT}},
+        BATCH: {"schema": {"type": "array", "items": _CLOUDEVENT}},
     }
 
 

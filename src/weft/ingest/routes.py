@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from weft.api.hot import HotRequest, HotResponse, HotRoute
 from weft.api.parts import api_parts
 from weft.auth.signature import EventsReader
+from weft.core.cloudevents import BATCH, STRUCTURED
 from weft.core.errors import Invalid, Refused
 from weft.core.event_types import EventType
 from weft.core.principal import Scope
-from weft.ingest import cloudevents
 from weft.ingest.accept import Acceptor, RetryKey
 from weft.ingest.answers import batch_body, one_body, refusal
 from weft.ingest.decode import Decoder
@@ -39,7 +39,7 @@ class EventDoors:
         self._clock = parts.clock
         self._readers: Mapping[str, Callable[[bytes], Intake]] = {
             **dict.fromkeys(LINES, parts.decoder.read_lines),
-            cloudevents.BATCH: parts.decoder.read_cloudevents,
+            BATCH: parts.decoder.read_cloudevents,
         }
 
     async def take_event(self, request: HotRequest) -> HotResponse:
@@ -63,17 +63,17 @@ class EventDoors:
         if reader is None and media == JSON:
             reader = self._decoder.read_batch
         if reader is None:
-            raise _unknown_media(media, (JSON, LINES[0], cloudevents.BATCH))
+            raise _unknown_media(media, (JSON, LINES[0], BATCH))
         return await self._take_many(request, reader)
 
     def _read_one(self, request: HotRequest, media: str) -> Checked:
-        if media == cloudevents.STRUCTURED:
+        if media == STRUCTURED:
             return self._decoder.read_cloudevent(request.body)
         if b"ce-specversion" in request.headers:
             return self._decoder.read_cloudevent_headers(request.headers, request.body)
         if media == JSON:
             return self._decoder.read_one(request.body)
-        raise _unknown_media(media, (JSON, LINES[0], cloudevents.STRUCTURED, cloudevents.BATCH))
+        raise _unknown_media(media, (JSON, LINES[0], STRUCTURED, BATCH))
 
     async def _take_many(self, request: HotRequest, reader: Callable[[bytes], Intake]) -> HotResponse:
         is_atomic = _is_atomic(request.query)

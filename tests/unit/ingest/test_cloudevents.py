@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.core import times
+from weft.core.cloudevents import to_cloudevent
 from weft.core.errors import Invalid, Malformed, WeftError
 from weft.core.event import Event, EventRow
-from weft.ingest.cloudevents import read_binary, read_structured, to_cloudevent
+from weft.ingest.cloudevents import read_binary, read_structured
 from weft.ingest.decode import Decoder
 
 CLOUD: dict[str, Any] = {
