@@ -9,8 +9,6 @@ from weft.app.resources import Resources
 from weft.app.settings import AppSettings
 from weft.app.write_store import write_store
 from weft.ingest import routes as doors
-from weft.ingest.checks import ingest_checks
-from weft.ingest.host_source import HostSource
 from weft.ingest.parts import IngestParts
 from weft.query.routes import dead_letters, erasures, events, metrics, series, topics
 from weft.store.checks import checks as store_checks
@@ -34,14 +32,12 @@ async def ingestion(resources: Resources) -> Parts:
     """The doors, the source of this machine's own state, and single events read back."""
     log = await resources.log()
     ingest = IngestParts.build(resources.settings.ingest, log=log, clock=resources.clock, metrics=resources.metrics)
-    host = HostSource(ingest.settings, decoder=ingest.decoder, acceptor=ingest.acceptor, clock=resources.clock)
-    runs_host = ingest.settings.host_source
     return Parts(
         routers=(doors.router, events.router),
         hot_routes=doors.hot_routes(ingest),
-        workers=(host,) if runs_host else (),
+        workers=ingest.workers,
         state={"ingest": ingest},
-        checks=ingest_checks(ingest.history, host if runs_host else None),
+        checks=ingest.own_checks(),
     )
 
 

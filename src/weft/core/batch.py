@@ -104,7 +104,7 @@ class LogBatch:
         """The events, `data` still raw. Raises Corrupt where the rows cannot be read or their number is wrong."""
         try:
             rows = _EVENT_ROWS.decode(b"[" + self.rows + b"]")
-        except msgspec.MsgspecError as unreadable:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as unreadable:
             raise Corrupt(f"{self._place} cannot be read: {unreadable}", **self._where) from unreadable
         if len(rows) != self.count:
             raise Corrupt(f"{self._place} holds {len(rows)} events, its header says {self.count}", **self._where)

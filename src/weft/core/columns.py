@@ -82,7 +82,7 @@ def build(
     """
     try:
         return _build(rows, ids, times_us, received_at_us, partition, first_offset)
-    except (msgspec.MsgspecError, UnicodeError) as failure:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as failure:
         raise Unreadable(f"cannot be read: {failure}") from failure
 
 
