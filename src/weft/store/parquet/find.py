@@ -87,12 +87,10 @@ def _generated(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:
 
 def _given(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:
     """A given id stands in the index with the second of its event, and pages know their times."""
-    text = event_id.encode()
     for second in {second for run in view.runs for second in run.seconds_of_id(event_id)}:
         start_us, end_us = range_of(second)
         for file in _files_at(view, start_us, end_us):
-            pages = [page for page in _pages_at(paged, file, start_us, end_us) if page.may_hold(text)]
-            yield from _in_pages(paged, file, event_id, pages)
+            yield from _in_pages(paged, file, event_id, _pages_at(paged, file, start_us, end_us))
 
 
 def _in_pages(paged: PagedFiles, file: StoredFile, event_id: str, pages: Sequence[PageSpan]) -> Iterator[Event]:

@@ -23,7 +23,7 @@ from weft.core.times import HOUR_US, from_datetime, to_datetime
 from weft.store.parquet.columnar import Int64s, different, different_count, micros, ordered
 from weft.store.parquet.columnar import counts as counts_of
 from weft.store.parquet.disk import Disk
-from weft.store.parquet.slices import read_directory
+from weft.store.parquet.slices import read_directory, with_generated_ids
 
 FIRST_US: Final = from_datetime(datetime(1, 1, 2, tzinfo=UTC))
 LAST_US: Final = from_datetime(datetime(9999, 12, 30, tzinfo=UTC))
@@ -141,7 +141,7 @@ def write_events(disk: Disk, folder: Path, topic: str, table: pa.Table, id_spans
         sources=frozenset(sources) if len(sources) <= SOURCES_LISTED else None,
         partitions=dict(zip(partitions.tolist(), counts.tolist(), strict=True)),
         id_spans=id_spans,
-        directory=msgspec.msgpack.encode(read_directory(folder / path)),
+        directory=msgspec.msgpack.encode(with_generated_ids(read_directory(folder / path), table["id"])),
     )
 
 

@@ -20,11 +20,13 @@ import pyarrow.parquet as pq
 
 from weft.core.errors import Corrupt
 from weft.store.parquet import thrift
+from weft.store.parquet.columnar import chosen, extent, is_uuid7
 from weft.store.parquet.engine import FilesGone
 from weft.store.parquet.thrift import Reader, Struct
 
 _MAGIC: Final = b"PAR1"
 _CACHED_FILES: Final = 256
+NO_IDS: Final = (b"\xff", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class PageSpan:
     max_id: bytes
 
     def may_hold(self, event_id: bytes) -> bool:
-        """Whether an event with this id can be on the page."""
+        """Whether an event with this generated id can be on the page."""
         return self.min_id <= event_id <= self.max_id
 
 
@@ -91,6 +93,26 @@ def read_directory(path: Path) -> Directory:
         after_groups=thrift.write_fields({number: footer[number] for number in footer if number > 4}, 4) + b"\0",
         groups=[_group(group, index) for group in groups],
     )
+
+
+def with_generated_ids(directory: Directory, ids: Any) -> Directory:
+    """The directory with the bounds of the UUIDv7 among the ids alone. One other id on a page would make its bounds useless."""
+    is_generated = is_uuid7(ids)
+    groups: list[Group] = []
+    at = 0
+    for group in directory.groups:
+        bounds: list[tuple[bytes, bytes]] = []
+        for start, end in _row_ranges(group):
+            first, last = extent(chosen(ids.slice(at + start, end - start), is_generated[at + start : at + end]))
+            bounds.append((first.encode(), last.encode()) if first is not None else NO_IDS)
+        groups.append(msgspec.structs.replace(group, ids=bounds))
+        at += group.rows
+    return msgspec.structs.replace(directory, groups=groups)
+
+
+def _row_ranges(group: Group) -> list[tuple[int, int]]:
+    starts = [first_row for _, _, first_row in next(column for column in group.columns if column.name == "time").pages]
+    return list(zip(starts, [*starts[1:], group.rows], strict=True))
 
 
 class _Index:
@@ -201,11 +223,9 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _spans(number: int, group: Group) -> list[PageSpan]:
-    starts = [first_row for _, _, first_row in next(column for column in group.columns if column.name == "time").pages]
-    ends = [*starts[1:], group.rows]
     return [
         PageSpan(number, start, end - start, *times, *ids)
-        for start, end, times, ids in zip(starts, ends, group.times, group.ids, strict=True)
+        for (start, end), times, ids in zip(_row_ranges(group), group.times, group.ids, strict=True)
     ]
 
 
