@@ -67,6 +67,11 @@ def new_id(now_us: int) -> str:
     return new_ids(1, now_us)[0]
 
 
+def looks_generated(event_id: str) -> bool:
+    """Whether a text has the form of a UUIDv7, as `new_ids` makes them; a client may have made one too."""
+    return len(event_id) == 36 and event_id[14] == "7"
+
+
 def milliseconds_of(event_id: str) -> int | None:
     """The millisecond inside a UUIDv7 text, or None where the id is something else."""
     try:

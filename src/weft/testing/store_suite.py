@@ -10,6 +10,7 @@ import pytest
 from weft.core.batch import LogBatch
 from weft.core.erasure import Erasure
 from weft.core.errors import Corrupt, Invalid
+from weft.core.ids import new_id
 from weft.core.position import TopicPartition
 from weft.store.port import EventStore
 from weft.store.query import Aggregate, Filter, Select
@@ -118,6 +119,16 @@ class StoreSuite(StoreQuestions):
             await store.write([given_batch(["a", "b"])])  # the log may bring again what was not flushed
             await store.write([given_batch(["b", "c"], partition=1)])
             assert await count(store) == 3
+
+    async def test_an_id_made_of_a_retry_key_repeats_and_is_found_like_a_given_one(self, open_store: OpenStore) -> None:
+        ids = ["6ba7b810-9dad-81d1-80b4-00c04fd430c8", new_id(NOON_US)]
+        batch = replace(make_log_batch(2), ids=ids)
+        async with open_store() as store:
+            await store.write([batch])
+        async with open_store() as store:
+            await store.write([replace(batch, partition=1, ids=[ids[0], new_id(NOON_US)])])
+            assert await count(store) == 3
+            assert [(await store.get(event_id)) is not None for event_id in ids] == [True, True]
 
     async def test_the_same_id_of_another_source_is_another_event(self, open_store: OpenStore) -> None:
         async with open_store() as store:

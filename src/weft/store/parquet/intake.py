@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt
-from weft.core.ids import IdRange
+from weft.core.ids import IdRange, looks_generated
 from weft.core.position import TopicPartition
 from weft.store.parquet.given import given_key
 from weft.store.parquet.layout import FIRST_US, LAST_US
@@ -112,10 +112,10 @@ class Intake:
         given: dict[int, Given] = {}
         if not _may_hold_given(batch):
             return keys, given
-        for index, row in enumerate(batch.event_rows):
-            if row.id is not None:
-                given[index] = (batch.topic, row.source, row.id)
-                keys[index] = given_key(batch.topic, row.source, row.id)
+        for index, (row, event_id) in enumerate(zip(batch.event_rows, batch.ids, strict=True)):
+            if row.id is not None or not looks_generated(event_id):
+                given[index] = (batch.topic, row.source, event_id)
+                keys[index] = given_key(batch.topic, row.source, event_id)
         return keys, given
 
     def _choose(self, batch: LogBatch, start: int, given: Mapping[int, Given]) -> tuple[np.ndarray, int, int]:
@@ -150,8 +150,10 @@ class Intake:
 
 
 def _may_hold_given(batch: LogBatch) -> bool:
-    """Whether a client may have given ids in this batch. Spares most batches a second decoding; a wrong yes costs only time."""
-    return not isinstance(batch.ids, IdRange) and (b'"id"' in batch.rows or b"\\u" in batch.rows)
+    """Whether some ids may come from a client or from its retry key. Spares most batches a second decoding."""
+    if isinstance(batch.ids, IdRange):
+        return False
+    return b'"id"' in batch.rows or b"\\u" in batch.rows or not all(map(looks_generated, batch.ids))
 
 
 def check_times(batch: LogBatch) -> None:
