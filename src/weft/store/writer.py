@@ -87,15 +87,22 @@ class StoreWriter:
     async def _write(self, batches: list[LogBatch]) -> None:
         while True:
             try:
-                await self._store.write(batches)
-            except Corrupt as poison:
-                batches = await self._set_aside(batches, poison)
+                batches = await self._write_or_set_aside(batches)
             except Unavailable as away:
                 logger.warning("store_write_delayed", reason=away.message, retry_after_s=away.retry_after_s)
                 await asyncio.sleep(away.retry_after_s)
             else:
-                await self._commit_flushed()
-                return
+                if not batches:
+                    await self._commit_flushed()
+                    return
+
+    async def _write_or_set_aside(self, batches: list[LogBatch]) -> list[LogBatch]:
+        """What is left to write: nothing, or the batches without the unreadable one that was met."""
+        try:
+            await self._store.write(batches)
+        except Corrupt as poison:
+            return await self._set_aside(batches, poison)
+        return []
 
     async def _set_aside(self, batches: list[LogBatch], poison: Corrupt) -> list[LogBatch]:
         """The batches with the unreadable one replaced by an empty one that moves its partition on."""

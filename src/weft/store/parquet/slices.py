@@ -164,6 +164,15 @@ class PagedFile:
             return pa.concat_tables([self._read(file.fileno(), span, columns) for span in _joined(spans)])
 
     def _read(self, descriptor: int, span: PageSpan, columns: Sequence[str] | None) -> pa.Table:
+        try:
+            small_file = pa.BufferReader(self._cut_out(descriptor, span, columns))
+            names = None if columns is None else list(columns)
+            return pq.ParquetFile(small_file).read_row_group(0, columns=names, use_threads=False)
+        except (pa.ArrowException, LookupError, TypeError, OSError) as unreadable:  # what spoilt bytes make of a reader
+            raise Corrupt(f"the file {self._path} cannot be read: {unreadable!r}", path=str(self._path)) from unreadable
+
+    def _cut_out(self, descriptor: int, span: PageSpan, columns: Sequence[str] | None) -> bytes:
+        """A Parquet file of its own that holds these pages."""
         body = bytearray(_MAGIC)
         chunks: list[Struct] = []
         for column in self._directory.groups[span.group].columns:
@@ -177,11 +186,7 @@ class PagedFile:
         changed: Struct = {3: (thrift.I64, span.rows), 4: (thrift.LIST, (thrift.STRUCT, [row_group]))}
         footer = self._directory.before_groups + thrift.write_fields(changed, 2) + self._directory.after_groups
         body += footer + packing.pack("<I", len(footer)) + _MAGIC
-        try:
-            wanted_names = None if columns is None else list(columns)
-            return pq.ParquetFile(pa.BufferReader(bytes(body))).read_row_group(0, columns=wanted_names, use_threads=False)
-        except pa.ArrowException as unreadable:
-            raise Corrupt(f"the file {self._path} cannot be read: {unreadable}", path=str(self._path)) from unreadable
+        return bytes(body)
 
 
 class PagedFiles:

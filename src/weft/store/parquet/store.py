@@ -89,6 +89,7 @@ class ParquetStore(EventStore):
             stack.callback(threads.close)
             self._intake_thread = threads.enter_context(ThreadPoolExecutor(1, "weft-store-intake"))
             self._disk_thread = threads.enter_context(ThreadPoolExecutor(1, "weft-store-disk"))
+            self._state_thread = threads.enter_context(ThreadPoolExecutor(1, "weft-store-state"))
             self._question_threads = threads.enter_context(
                 ThreadPoolExecutor(self._settings.question_threads, "weft-store-question")
             )
@@ -264,7 +265,8 @@ class ParquetStore(EventStore):
         return count
 
     async def state(self) -> StoreState:
-        return await self._ask(self._state)
+        # A thread of its own: the verdict and the books must not wait behind long questions.
+        return await self._in(self._state_thread, lambda: self._answer(self._state))
 
     def _state(self, view: View) -> StoreState:
         with self._shelf.lock:
