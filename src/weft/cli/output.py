@@ -57,8 +57,13 @@ def _write_table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Non
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_plain(row.get(name))) for name in names))
+        table.add_row(*(Text(_readable(row.get(name))) for name in names))
     console.print(table)
+
+
+def _readable(value: object) -> str:
+    """A cell for people: six digits of a fraction say enough."""
+    return f"{value:.6g}" if isinstance(value, float) and abs(value) < 1e6 else _plain(value)
 
 
 def _plain(value: object) -> str:
