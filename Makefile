@@ -24,7 +24,7 @@ setup: .venv/.ready ## make .venv/bin/weft
 	@touch $@
 
 run: setup ## start Weft on this machine and watch it
-	@$(BIN)/weft start
+	@if [ -t 0 ]; then set -m; fi; $(BIN)/weft start # with its own process group Ctrl-C stops Weft, not make
 
 test: setup ## every test
 	$(BIN)/pytest
