@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Literal
@@ -100,6 +101,7 @@ class App:
     async def _open(self) -> None:
         gc.freeze()  # as `weft start` does: what stands at the start is not looked through again
         gc.set_threshold(50_000, 20, 100)
+        sys.setswitchinterval(0.0005)
         clock, metrics = SystemClock(), Metrics()
         folder = os.environ["PEER_LOG"]
         log: Log = DiscardLog() if folder == "discard" else SqliteLog(f"sqlite://{folder}", settings=LogSettings(), clock=clock)

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
@@ -85,7 +86,7 @@ async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: 
                 await stack.enter_async_context(serving(application.asgi, listener, settings))
                 run_file = _run_file(plan, listener, clock)
                 with announced(settings.app.data_dir, run_file):
-                    _spare_the_collector()
+                    _tune_interpreter()
                     resources.health.started()
                     welcome(_welcome(configuration, plan, resources, run_file.url, made))
                     await stop.wait()
@@ -103,7 +104,7 @@ def _make_data_dir(folder: Path) -> None:
         raise Invalid(f"the data folder {folder} cannot be used: {refused.strerror}", field="app.data_dir") from refused
 
 
-def _spare_the_collector() -> None:
+def _tune_interpreter() -> None:
     """What is loaded by now stays for ever: leave it out of every collection, and collect less often.
 
     Measured on a busy machine: a tenth less CPU for each event of a batch, give or take as much.
@@ -111,6 +112,8 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    # A thread that comes back from a flush waits this long for the loop: 0.5 ms, not 5, nearly halved the p99 of single appends.
+    sys.setswitchinterval(0.0005)
 
 
 async def _drain(resources: Resources, application: Application) -> None:

@@ -182,7 +182,9 @@ def _key(event: Event, name: str, interval_us: int | None) -> Any:
     if name in widths:
         return event.time_us // widths[name] * widths[name]
     value = value_of(event, name)
-    return None if value is MISSING else value
+    if value is MISSING:
+        return None
+    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
 
 
 def _same(value: Any, wanted: str | float | bool) -> bool:
