@@ -112,7 +112,7 @@ def _tune_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    # A thread that comes back from a flush waits this long for the loop: 0.5 ms, not 5, nearly halved the p99 of single appends.
+    # A thread that is back from a flush waits this long for the loop: 0.5 ms, not 5, nearly halved the p99 of single appends.
     sys.setswitchinterval(0.0005)
 
 
