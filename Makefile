@@ -1,6 +1,6 @@
 # Every command a person types. Each does its own set-up; a fresh machine needs Python 3.11+, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix bench soak docs clean lock
+.PHONY: help setup run test check fix bench soak docs clean lock services
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,7 +26,10 @@ setup: .venv/.ready ## make .venv/bin/weft
 run: setup ## start Weft on this machine and watch it
 	@if [ -t 0 ]; then set -m; fi; $(BIN)/weft start # with its own process group Ctrl-C stops Weft, not make
 
-test: setup ## every test
+services: setup # the real servers that tests use, where they may be installed
+	@$(BIN)/python -m tests.services.install
+
+test: setup services ## every test
 	$(BIN)/pytest
 
 check: setup ## lint, types, import contracts
@@ -42,7 +45,7 @@ fix: setup ## format and mend what can be mended
 bench: setup ## measure, side by side with the peers
 	$(BIN)/python -m bench
 
-soak: setup ## the long loops: kill -9, fuzz, disk trouble
+soak: setup services ## the long loops: kill -9, fuzz, disk trouble
 	$(BIN)/pytest -m "soak or not soak" --soak
 
 docs: setup ## write the generated reference pages
@@ -53,4 +56,4 @@ lock: .uv/.ready ## pin every dependency again
 	.uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what was built here
-	rm -rf .venv .uv dist .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv .services dist .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache

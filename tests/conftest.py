@@ -6,6 +6,8 @@ import pytest
 
 from weft.testing.clock import ManualClock
 
+pytest_plugins = ["tests.services.fixtures"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long form of tests that have one (make soak)")

@@ -1,0 +1,46 @@
+"""One server of each kind for a whole test run, started when the first test asks for it."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.services.install import POSTGRES, REDIS, Need
+from tests.services.postgres import PostgresServer
+from tests.services.redis import RedisServer
+from tests.services.server import Server
+
+
+@pytest.fixture(scope="session")
+def services_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the accounts of the servers can reach."""
+    folder = tmp_path_factory.mktemp("services")
+    for parent in (folder, *folder.parents):
+        if parent.stat().st_mode & 0o001 == 0 and parent.owner() != "root":
+            break
+        if parent.stat().st_mode & 0o001 == 0:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return folder
+
+
+def run_server(server: Server, need: Need) -> Generator[Server]:
+    """Start a server for a fixture and stop it; skips with advice where it is not installed."""
+    if not need.is_there():
+        pytest.skip(need.advice)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(services_folder: Path) -> Generator[Server]:
+    """PostgreSQL, shared: make a database of your own on it (`create_database`)."""
+    yield from run_server(PostgresServer(services_folder / "postgres"), POSTGRES)
+
+
+@pytest.fixture(scope="session")
+def redis_server(services_folder: Path) -> Generator[Server]:
+    """Redis, shared: use a key prefix of your own."""
+    yield from run_server(RedisServer(services_folder / "redis"), REDIS)
