@@ -96,7 +96,8 @@ class Resources:
         return self._log
 
     async def store(self) -> EventStore:
-        """The store: its one owner where this process plays storage, else a reader that keeps up with the log."""
+        """The store, to write where this process plays storage. A reader of files that another process owns keeps up with the
+        log by itself; a store that machines share is as fresh for everybody."""
         if self._store is None:
             url = store_url(self.settings.app)
             adapter = load_adapter("store", url)
@@ -104,7 +105,7 @@ class Resources:
                 "EventStore",
                 adapter(url, settings=self.settings.store, clock=self.clock, write=self._needs.owns_store),
             )
-            if not self._needs.owns_store:
+            if not self._needs.owns_store and store.reach != "network":
                 store = FreshStore(store, await self.log())
             self._store = await self._stack.enter_async_context(store)
         return self._store

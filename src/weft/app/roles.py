@@ -58,7 +58,7 @@ async def storage(resources: Resources) -> Parts:
     query = await resources.query()
     return Parts(
         routers=(events.router, erasures.router, topics.router, dead_letters.router),
-        workers=(write_store(log, store, await store.flushed(), resources.clock), query.feeds),
+        workers=(await write_store(log, store, resources.clock), query.feeds),
         checks=store_checks(store, settings=resources.settings.store),
         draining=(query.feeds.close,),
     )

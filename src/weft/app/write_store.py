@@ -13,8 +13,12 @@ from weft.store.writer import StoreWriter
 GROUP: Final = "store"
 
 
-def write_store(log: Log, store: EventStore, start: Positions, clock: Clock) -> StoreWriter:
-    """The worker that fills a store from every topic of the log, from what the store has flushed on."""
+async def write_store(log: Log, store: EventStore, clock: Clock) -> StoreWriter:
+    """The worker that fills a store from every topic of the log.
+
+    It begins where the store's last flush ended. On a log that machines share it begins where the group stands instead, which
+    is never further, and shares the group's partitions with the other processes that play storage.
+    """
 
     async def commit(positions: Positions) -> None:
         await log.commit(GROUP, positions)
@@ -22,4 +26,5 @@ def write_store(log: Log, store: EventStore, start: Positions, clock: Clock) -> 
     async def dead_letter(batch: LogBatch, attempts: int, reason: str) -> None:
         await set_aside(log, batch, attempts=attempts, reason=reason, clock=clock)
 
+    start = None if log.reach == "network" else await store.flushed()
     return StoreWriter(store, log.follow(GROUP, ["*"], start=start), commit=commit, dead_letter=dead_letter)

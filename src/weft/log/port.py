@@ -117,9 +117,12 @@ class Log(AbstractAsyncContextManager["Log"], ABC):
     def follow(self, group: str, topics: Sequence[str], *, start: Positions | None = None) -> AsyncGenerator[LogBatch, None]:
         """Endless: batches of the topics from the group's positions on (or `start`), then new ones as they are appended.
 
-        `topics` may hold `*` for all. A new group begins at the oldest readable offset. Woken by appends of this or another
-        process, without polling. Nothing is committed by reading. Damaged ranges are stepped over after they stand in
-        `state().damages`. Closing the iterator (`aclose`) frees what it holds.
+        `topics` may hold `*` for all, topics that come later included. A new group begins at the oldest readable offset.
+        Where `reach` is `network`, all who follow with one group and no `start`, in whatever process, share its partitions:
+        each event goes to one of them, and to another where that one went away before it committed. Who gives `start` reads
+        alone and gets everything from there on (from the oldest readable offset where a partition is not named).
+        Woken by appends of this or another process, without polling. Nothing is committed by reading. Damaged ranges are
+        stepped over after they stand in `state().damages`. Closing the iterator (`aclose`) frees what it holds.
         """
 
     @abstractmethod
