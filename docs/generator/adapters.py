@@ -5,7 +5,7 @@ import inspect
 from docs.generator.page import cell, header
 from weft.core.adapters import adapter_schemes
 
-PORTS = ("log", "store")
+PORTS = ("log", "store", "cache")
 
 
 def render() -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.settings import ApiSettings
 from weft.auth.settings import AuthSettings
+from weft.cache.settings import CacheSettings
 from weft.db.settings import DbSettings
 from weft.ingest.settings import IngestSettings
 from weft.log.settings import LogSettings
@@ -71,6 +72,7 @@ class Settings(BaseModel):
     app: AppSettings = AppSettings()
     log: LogSettings = LogSettings()
     store: StoreSettings = StoreSettings()
+    cache: CacheSettings = CacheSettings()
     db: DbSettings = DbSettings()
     api: ApiSettings = ApiSettings()
     auth: AuthSettings = AuthSettings()
