@@ -1,27 +1,42 @@
-"""Concurrent clients that remember what they sent and what was acknowledged."""
+"""Concurrent clients that remember what they sent, what was acknowledged, what was refused, and what they never heard of."""
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import httpx
 
+UNKNOWN = 504
+"""The server itself does not know whether the events of such a request are kept."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that was no success: its status, after how many seconds to try again, and what it was about."""
+
+    status: int
+    retry_after: str | None
+    text: str
+    keys: tuple[str, ...]
+
 
 @dataclass
 class Memory:
     """What was sent and acknowledged so far, by the key that every event carries in its data.
 
-    `acknowledged` maps keys to the ids the answers named; `given` maps keys to the ids the clients chose.
+    `acknowledged` maps keys to the ids the answers named; `given` maps keys to the ids the clients chose. Requests in
+    `unheard` never got an answer: what became of them is unknown.
     """
 
     sent: set[str] = field(default_factory=set[str])
     acknowledged: dict[str, str] = field(default_factory=dict[str, str])
     given: dict[str, str] = field(default_factory=dict[str, str])
     retries: list[str] = field(default_factory=list[str])
-    refused: list[str] = field(default_factory=list[str])
+    refused: list[Refusal] = field(default_factory=list[Refusal])
+    unheard: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -37,15 +52,22 @@ class Memory:
         with self.lock:
             self.acknowledged |= dict(zip(keys, ids, strict=True))
 
+    def refuse(self, keys: Sequence[str], answer: httpx.Response) -> None:
+        with self.lock:
+            self.refused.append(Refusal(answer.status_code, answer.headers.get("Retry-After"), answer.text[:300], tuple(keys)))
+
     def event(self, key: str) -> dict[str, Any]:
         event = {"type": "custom", "source": "load", "data": {"key": key, "filling": "x" * 40}}
         return {**event, "id": self.given[key]} if key in self.given else event
 
 
 class Clients:
-    """Clients of four kinds, each in a thread, until the server is gone or they are told to stop."""
+    """Clients of four kinds, each in a thread, until the server is gone or they are told to stop.
 
-    def __init__(self, url: str, memory: Memory, chance: random.Random) -> None:
+    Given a function that names servers, they go on with another one when one is gone.
+    """
+
+    def __init__(self, url: str | Callable[[], Sequence[str]], memory: Memory, chance: random.Random) -> None:
         self._url = url
         self._memory = memory
         self._stop = threading.Event()
@@ -69,12 +91,24 @@ class Clients:
             thread.join()
 
     def _run(self, kind: Callable[[httpx.Client, random.Random], None], chance: random.Random) -> None:
-        with httpx.Client(base_url=self._url, timeout=20, trust_env=False) as client:
-            while not self._stop.is_set():
-                try:
-                    kind(client, chance)
-                except httpx.HTTPError:
-                    return  # gone, or going: whatever was under way is unknown
+        while not self._stop.is_set():
+            url = self._url if isinstance(self._url, str) else chance.choice(list(self._url()))
+            with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+                self._talk(client, kind, chance)
+            if isinstance(self._url, str):
+                return  # gone, or going
+
+    def _talk(self, client: httpx.Client, kind: Callable[[httpx.Client, random.Random], None], chance: random.Random) -> None:
+        while not self._stop.is_set():
+            try:
+                kind(client, chance)
+            except httpx.ConnectError:
+                self._stop.wait(0.05)
+                return
+            except httpx.HTTPError:
+                with self._memory.lock:
+                    self._memory.unheard += 1
+                return
 
     def _single(self, client: httpx.Client, chance: random.Random) -> None:
         (key,) = self._memory.new_keys(1)
@@ -82,7 +116,7 @@ class Clients:
         if answer.status_code == 201:
             self._memory.acknowledge([key], [answer.json()["data"]["event_id"]])
         else:
-            self._refused(answer)
+            self._refused([key], answer)
 
     def _batch(self, client: httpx.Client, chance: random.Random) -> None:
         self._send_batch(client, self._memory.new_keys(chance.randint(2, 60)))
@@ -106,10 +140,9 @@ class Clients:
         if answer.status_code == 201:
             self._memory.acknowledge(keys, answer.json()["data"]["event_ids"])
             return True
-        self._refused(answer)
+        self._refused(keys, answer)
         return False
 
-    def _refused(self, answer: httpx.Response) -> None:
-        with self._memory.lock:
-            self._memory.refused.append(f"{answer.status_code} {answer.text[:200]}")
+    def _refused(self, keys: Sequence[str], answer: httpx.Response) -> None:
+        self._memory.refuse(keys, answer)
         self._stop.wait(0.05)

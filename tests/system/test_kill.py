@@ -1,16 +1,15 @@
 """kill -9 at any moment loses nothing that was acknowledged and invents nothing (promises P1, P2, P3, P7)."""
 
-import json
 import os
 import random
 import time
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.system.deployment import Deployment, wait_until
+from tests.system.every_event import check_every_event
 from tests.system.load import Clients, Memory
 
 # Everything that happens in the background happens all the time, so that the kill falls into it.
@@ -82,32 +81,3 @@ def kill_and_check(folder: Path, topology: str, rounds: int) -> None:
 
 def _acknowledged_more_than(memory: Memory, number: int) -> bool | None:
     return len(memory.acknowledged) > number or None
-
-
-def check_every_event(deployment: Deployment, memory: Memory) -> None:
-    """Each acknowledged event is there once under its id; what else is there was sent, and is there once."""
-    with deployment.client("storage") as client:
-
-        def settled() -> bool | None:
-            books = client.get("/api/v1/conservation").json()
-            return all(topic["in_flight"] == 0 for topic in books["topics"]) or None
-
-        wait_until(settled, "the store never caught up with the log")
-        found: dict[str, list[str]] = {}
-        with client.stream("GET", "/events", headers={"Accept": "application/x-ndjson"}) as answer:
-            assert answer.status_code == 200
-            for line in answer.iter_lines():
-                event = json.loads(line)
-                found.setdefault(event["data"]["key"], []).append(event["id"])
-    assert memory.acknowledged, f"nothing was acknowledged, so nothing is proven: {memory.refused[:3]}"
-    lost = [key for key in memory.acknowledged if key not in found]
-    assert not lost, f"{len(lost)} acknowledged events are gone, such as {lost[:5]}"
-    renamed = [key for key, event_id in memory.acknowledged.items() if found[key] != [event_id]]
-    assert not renamed, (
-        f"{len(renamed)} are not there exactly once under their id, such as {[(key, found[key]) for key in renamed[:5]]}"
-    )
-    double = [key for key, ids in found.items() if len(ids) > 1]
-    assert not double, f"{len(double)} events are there more than once, such as {double[:5]}"
-    invented = found.keys() - memory.sent
-    assert not invented, f"{len(invented)} events were never sent, such as {sorted(invented)[:5]}"
-    assert not Counter(memory.refused).most_common(3), "a server that was up refused events"

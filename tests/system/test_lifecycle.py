@@ -15,8 +15,8 @@ import pytest
 import websockets
 
 from tests.system.deployment import Deployment, Process, run_weft, wait_until
+from tests.system.every_event import check_every_event
 from tests.system.load import Clients, Memory
-from tests.system.test_kill import check_every_event
 
 SECRET = "a secret of 44 characters that nobody guesses"
 
