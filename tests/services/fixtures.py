@@ -2,13 +2,17 @@
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from tests.services.install import POSTGRES, REDIS, Need
+from tests.services.install import KAFKA, POSTGRES, REDIS, Need
+from tests.services.kafka_server import KafkaServer
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 from tests.services.server import Server
+
+S = TypeVar("S", bound=Server)
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +27,7 @@ def services_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_server(server: Server, need: Need) -> Generator[Server]:
+def run_server(server: S, need: Need) -> Generator[S]:
     """Start a server for a fixture and stop it; skips with advice where it is not installed."""
     if not need.is_there():
         pytest.skip(need.advice)
@@ -44,3 +48,9 @@ def postgres_server(services_folder: Path) -> Generator[Server]:
 def redis_server(services_folder: Path) -> Generator[Server]:
     """Redis, shared: use a key prefix of your own."""
     yield from run_server(RedisServer(services_folder / "redis"), REDIS)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(services_folder: Path) -> Generator[KafkaServer]:
+    """Kafka, shared: use a prefix of your own for topics and groups."""
+    yield from run_server(KafkaServer(services_folder / "kafka"), KAFKA)
