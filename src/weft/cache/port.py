@@ -1,7 +1,7 @@
 """The port of the cache. Each promise here has a test in `weft.testing.cache_suite`, run on every adapter.
 
 A cache may lose everything at any moment (a restart, a full memory). Whoever asks it has to be right without it, only
-slower or less strict. Keys are short texts; what is kept ends by itself.
+slower or less strict. Keys are short texts, of counters and of values each for themselves; what is kept ends by itself.
 """
 
 from abc import ABC, abstractmethod

@@ -81,7 +81,7 @@ class RedisCache(Cache):
         """See `Cache`."""
         if not keys:
             return []
-        hit = _Hit(self._names(keys), max(1, round(window_s * 1000)))
+        hit = _Hit(self._names("hits", keys), max(1, round(window_s * 1000)))
         self._waiting.append(hit)
         if self._counting is None or self._counting.done():
             self._counting = asyncio.create_task(self._count(), name="cache-hits")
@@ -94,8 +94,8 @@ class RedisCache(Cache):
     async def put(self, values: Mapping[str, bytes], ttl_s: float) -> None:
         """See `Cache`."""
         async with self._in_time(), self._redis.pipeline(transaction=True) as pipeline:
-            for key, value in values.items():
-                pipeline.set(self._settings.prefix + key, value, px=max(1, round(ttl_s * 1000)))
+            for name, value in zip(self._names("value", list(values)), values.values(), strict=True):
+                pipeline.set(name, value, px=max(1, round(ttl_s * 1000)))
             await pipeline.execute()
 
     async def get_many(self, keys: Sequence[str]) -> Sequence[bytes | None]:
@@ -103,7 +103,7 @@ class RedisCache(Cache):
         if not keys:
             return []
         async with self._in_time():
-            return cast("list[bytes | None]", await self._redis.mget(self._names(keys)))
+            return cast("list[bytes | None]", await self._redis.mget(self._names("value", keys)))
 
     async def publish(self, channel: str, message: bytes) -> None:
         """See `Cache`."""
@@ -124,33 +124,33 @@ class RedisCache(Cache):
             await connection.disconnect(nowait=True)
             await self._pool.release(connection)
 
-    def _names(self, keys: Sequence[str]) -> list[str]:
-        return [self._settings.prefix + key for key in keys]
+    def _names(self, kind: str, keys: Sequence[str]) -> list[str]:
+        return [f"{self._settings.prefix}{kind}:{key}" for key in keys]
 
     async def _count(self) -> None:
-        """Ask for what waits, again and again until nothing does. After a failure all who wait hear of it."""
-        while self._waiting:
-            group = self._next_group()
+        """Ask for what waits, again and again until nothing does."""
+        while group := self._next_group():
             try:
                 async with self._in_time():
                     keys = [key for hit in group for key in hit.keys]
                     rows = cast("list[list[int]]", await self._script(keys=keys, args=[group[0].window_ms]))
             except Unavailable as away:
-                for hit in (*group, *self._waiting):
+                for hit in group:
                     hit.answer(away)
-                self._waiting.clear()
-                return
+                continue
             windows = iter([Window(hits, left_ms / 1000, ends_ms * 1000) for hits, left_ms, ends_ms in rows])
             for hit in group:
                 hit.answer([next(windows) for _ in hit.keys])
 
     def _next_group(self) -> "list[_Hit]":
         """What waits for windows of the same length, as much as one question takes; the rest goes on waiting."""
-        window_ms = self._waiting[0].window_ms
         group: list[_Hit] = []
         others: list[_Hit] = []
         for hit in self._waiting:
-            (group if hit.window_ms == window_ms and len(group) < _GROUP else others).append(hit)
+            if hit.answered.done():
+                continue  # it waits no longer
+            belongs = not group or (hit.window_ms == group[0].window_ms and len(group) < _GROUP)
+            (group if belongs else others).append(hit)
         self._waiting = others
         return group
 
