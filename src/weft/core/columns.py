@@ -5,8 +5,7 @@ by one.
 """
 
 from collections.abc import Sequence, Sized
-from itertools import chain
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 import numpy as np
@@ -39,13 +38,15 @@ EVENT_SCHEMA: Final = pa.schema(
     ]
 )
 
-_HEX: Final = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-_SHIFTS: Final = np.arange(44, -4, -4, dtype=np.int64)
 _ID_LENGTH: Final = 36
+_EMPTY_LIST: Final = msgspec.Raw(b"[]")
 
 
 class _Row(msgspec.Struct, kw_only=True, gc=False):
-    """What of a row becomes a column. The door checked it; here it is only taken apart."""
+    """What of a row becomes a column. The door checked it; here it is only taken apart.
+
+    `tags` stay raw: a tuple for each event would wake the garbage collector, and few lists of tags differ.
+    """
 
     type: str
     source: str
@@ -54,7 +55,7 @@ class _Row(msgspec.Struct, kw_only=True, gc=False):
     user_id: str | None = None
     session_id: str | None = None
     correlation_id: str | None = None
-    tags: tuple[str, ...] = ()
+    tags: msgspec.Raw = _EMPTY_LIST
     data: msgspec.Raw = EMPTY_OBJECT
     metadata: msgspec.Raw = EMPTY_OBJECT
 
@@ -64,6 +65,7 @@ class Unreadable(Exception):
 
 
 _ROWS: Final = msgspec.json.Decoder(list[_Row])
+_TAGS: Final = msgspec.json.Decoder(list[list[str]])
 _NO_COLUMNS: Final[tuple[tuple[object, ...], ...]] = ((),) * 10
 
 
@@ -106,13 +108,13 @@ def _build(
             _texts(cast("Sequence[str]", kind)),
             _texts(cast("Sequence[str]", source)),
             _optional(cast("Sequence[str | None]", subject)),
-            pa.array(times_us, TIME_TYPE),
-            pa.array(received_at_us, TIME_TYPE),
+            _times(times_us),
+            _times(received_at_us),
             _texts(cast("Sequence[str]", severity)),
             _optional(cast("Sequence[str | None]", user_id)),
             _optional(cast("Sequence[str | None]", session_id)),
             _optional(cast("Sequence[str | None]", correlation_id)),
-            _lists(cast("Sequence[tuple[str, ...]]", tags)),
+            _lists(cast("Sequence[msgspec.Raw]", tags)),
             _raws(cast("Sequence[msgspec.Raw]", data)),
             _raws(cast("Sequence[msgspec.Raw]", metadata)),
             pa.array(np.full(count, partition, dtype=np.int32)),
@@ -122,6 +124,10 @@ def _build(
     )
 
 
+def _times(times_us: npt.NDArray[np.int64]) -> pa.TimestampArray:
+    return cast("pa.TimestampArray", pa.Array.from_buffers(TIME_TYPE, len(times_us), [None, _buffer(times_us)]))
+
+
 def _ids(ids: Sequence[str]) -> pa.StringArray:
     if not isinstance(ids, IdRange):
         return _texts(ids)
@@ -129,7 +135,8 @@ def _ids(ids: Sequence[str]) -> pa.StringArray:
     letters = np.empty((count, _ID_LENGTH), dtype=np.uint8)
     letters[:, : _ID_LENGTH - 12] = np.frombuffer(ids.prefix.encode(), dtype=np.uint8)
     numbers = np.arange(ids.first, ids.first + count, dtype=np.int64)
-    letters[:, _ID_LENGTH - 12 :] = _HEX[(numbers[:, None] >> _SHIFTS) & 15]
+    digits = np.frombuffer(numbers.astype(">i8").tobytes().hex().encode(), dtype=np.uint8)
+    letters[:, _ID_LENGTH - 12 :] = digits.reshape(count, 16)[:, 4:]
     offsets = np.arange(0, (count + 1) * _ID_LENGTH, _ID_LENGTH, dtype=np.int32)
     return _cut(count, offsets, letters.tobytes())
 
@@ -148,10 +155,18 @@ def _optional(values: Sequence[str | None]) -> pa.StringArray:
     return pa.array(values, pa.string())
 
 
-def _lists(values: Sequence[Sequence[str]]) -> "pa.ListArray[pa.StringScalar]":
-    flat = pa.array(list(chain.from_iterable(values)), pa.string())
-    offsets = pa.array(_offsets(values), pa.int32())
-    return cast("pa.ListArray[pa.StringScalar]", pa.ListArray.from_arrays(offsets, flat))
+def _lists(values: Sequence[msgspec.Raw]) -> "pa.ListArray[pa.StringScalar]":
+    """Lists of texts. Each different one is read once."""
+    same = _same(values, b"".join(values))
+    if same is not None:
+        (texts,) = _TAGS.decode(b"[" + same + b"]")
+        starts = pa.array(np.arange(len(values) + 1, dtype=np.int32) * len(texts), pa.int32())
+        lists = pa.ListArray.from_arrays(starts, pa.array(texts * len(values), pa.string()))
+    else:
+        encoded = cast("Any", _raws(values)).dictionary_encode()
+        different = _TAGS.decode("[" + ",".join(encoded.dictionary.to_pylist()) + "]")
+        lists = pa.array(different, pa.list_(pa.string())).take(encoded.indices)
+    return cast("pa.ListArray[pa.StringScalar]", lists)
 
 
 def _raws(values: Sequence[msgspec.Raw]) -> pa.StringArray:
@@ -159,11 +174,26 @@ def _raws(values: Sequence[msgspec.Raw]) -> pa.StringArray:
     joined = b"".join(values)
     if not joined.isascii():
         joined.decode()
+    same = _same(values, joined)
+    if same is not None:
+        return _cut(len(values), np.arange(len(values) + 1, dtype=np.int32) * len(same), joined)
     return _cut(len(values), _offsets(values), joined)
 
 
+def _same(values: Sequence[msgspec.Raw], joined: bytes) -> bytes | None:
+    """The one text all values are, or None."""
+    if not values:
+        return None
+    first = bytes(values[0])
+    return first if len(first) * len(values) == len(joined) and first * len(values) == joined else None
+
+
 def _cut(count: int, offsets: npt.NDArray[np.int32], joined: bytes) -> pa.StringArray:
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets.data), pa.py_buffer(joined))
+    return pa.StringArray.from_buffers(count, _buffer(offsets), pa.py_buffer(joined))
+
+
+def _buffer(numbers: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> pa.Buffer:
+    return pa.py_buffer(np.ascontiguousarray(numbers).data)
 
 
 def _offsets(values: Sequence[Sized]) -> npt.NDArray[np.int32]:

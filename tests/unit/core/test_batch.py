@@ -41,6 +41,30 @@ def test_columns_hold_every_field_as_it_was_written() -> None:
     assert table.column("time").cast("int64").to_pylist() == batch.times_us.tolist()
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        [("x",), ("y", "ä"), (), ("x",), ("x", "y")],
+        [("x", 'a"b')] * 5,
+        [()] * 5,
+    ],
+    ids=["different", "equal", "none"],
+)
+def test_columns_hold_the_tags_of_each_event(tags: list[tuple[str, ...]]) -> None:
+    batch = make_log_batch([make_row(number, tags=some) for number, some in enumerate(tags)])
+    columns = batch.columns
+    columns.validate(full=True)
+    assert columns.column("tags").to_pylist() == [list(some) for some in tags]
+
+
+@pytest.mark.parametrize("tags", [b"null", b"[1]", b'"x"', b"[null]"])
+def test_tags_that_are_no_texts_are_corrupt(tags: bytes) -> None:
+    rows = b",".join(b'{"type":"metric","source":"s","tags":%s}' % some for some in (b"[]", tags))
+    damaged = LogBatch(**{**vars(make_log_batch(2)), "rows": rows})
+    with pytest.raises(Corrupt, match="cannot be read"):
+        _ = damaged.columns
+
+
 def test_columns_are_built_once_for_all_readers() -> None:
     batch = make_log_batch(3)
     assert batch.columns is batch.columns
