@@ -120,7 +120,7 @@ def uvicorn(app: str) -> Callable[[int, Path], list[str]]:
 def weft(*, discard: bool = False, processes: int = 1) -> Server:
     """Our doors, with the log or with one that throws away."""
     return Server(
-        uvicorn("bench.peers.weft_app:app"),
+        lambda port, folder: [sys.executable, "-m", "bench.peers.weft_app", str(port)],
         lambda folder: {"PEER_LOG": "discard" if discard else str(folder / "log")},
         processes,
     )

@@ -1,4 +1,7 @@
-"""The ingest doors alone: edge, hot routes and a log. PEER_LOG is a folder, or `discard` for a log that throws away."""
+"""The ingest doors alone, served as `weft start` serves them: edge, hot routes and a log.
+
+`python -m bench.peers.weft_app PORT`; PEER_LOG is a folder, or `discard` for a log that throws away.
+"""
 
 import gc
 import os
@@ -7,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Literal
 
+import uvicorn
 from fastapi import FastAPI
 
 from weft.api.caller import Caller
@@ -14,6 +18,7 @@ from weft.api.edge import Edge
 from weft.api.metrics import Metrics
 from weft.api.rate_limit import RateLimits
 from weft.api.settings import ApiSettings
+from weft.api.uvicorn_protocol import Connection, FramingProtocol
 from weft.core.batch import Batch, LogBatch
 from weft.core.clock import SystemClock
 from weft.core.erasure import Erasure
@@ -119,4 +124,14 @@ class App:
         )
 
 
-app = App()
+if __name__ == "__main__":
+    uvicorn.run(
+        App(),
+        port=int(sys.argv[1]),
+        http=Connection,
+        ws=FramingProtocol,
+        loop="uvloop",
+        lifespan="on",
+        log_level="error",
+        access_log=False,
+    )
