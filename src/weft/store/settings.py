@@ -1,10 +1,47 @@
 """Settings of the store room (`WEFT_STORE__…`)."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from weft.core.times import SECOND_US
 
 MEBIBYTE = 1024 * 1024
+
+
+class PostgresSettings(BaseModel):
+    """How the store uses PostgreSQL, where that is where it lives."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_name: str = Field(
+        default="public",
+        pattern=r"^[a-z_][a-z0-9_]{0,47}$",
+        description="The schema that holds the tables; made where it is missing.",
+    )
+    pool_size: int = Field(default=5, ge=1, le=200, description="Most connections for questions, of each process.")
+    write_connections: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        description="Connections that write at the same time; partitions of the log are dealt out to them.",
+    )
+    write_bytes: int = Field(
+        default=4 * MEBIBYTE, gt=0, description="About how many bytes of events are written in one transaction."
+    )
+    connect_timeout_s: float = Field(default=10.0, gt=0, description="Seconds to wait for a connection.")
+    write_timeout_s: float = Field(
+        default=60.0, gt=0, description="A transaction that stands still for so many seconds is given up."
+    )
+    statement_cache_size: int = Field(
+        default=100,
+        ge=0,
+        description="Prepared statements a connection keeps; 0 behind a pooler that hands connections around.",
+    )
+    months_ahead: int = Field(default=2, ge=0, le=24, description="Monthly partitions made ahead of time.")
+    timescale: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Whether to use the timescaledb extension: where it is installed, always, or never."
+    )
 
 
 class StoreSettings(BaseModel):
@@ -49,6 +86,7 @@ class StoreSettings(BaseModel):
     groups_max: int = Field(default=100_000, gt=0, description="Most groups an aggregation may ask for.")
     skip_max: int = Field(default=1_000_000, ge=0, description="Most events a page may skip; use a cursor beyond it.")
     limit_max: int = Field(default=10_000, gt=0, description="Most events on one page.")
+    postgres: PostgresSettings = PostgresSettings()
 
     def cutoff_us(self, topic: str, now_us: int) -> int | None:
         """Events of the topic before this moment are past their retention; None where they are kept."""

@@ -6,24 +6,20 @@ from typing import Any, Final
 
 import msgspec
 
-from weft.core.errors import Invalid
-from weft.core.times import DAY_US, HOUR_US
-from weft.store.parquet.conditions import Parameters, check_range, is_open_range, json_path
+from weft.core.times import HOUR_US
+from weft.store.asking import KEY_FIELDS, TEXT_FIELDS, TIME_KEYS, check_groups, in_order
+from weft.store.parquet.conditions import Parameters, json_path
 from weft.store.parquet.engine import Engine
 from weft.store.parquet.scan import HOUR, Scan, floored
 from weft.store.parquet.tally import tally
 from weft.store.query import Aggregate, Group, Series, SeriesColumns, Trend, TrendRow
-from weft.store.settings import StoreSettings
 
-_TEXT: Final = ("id", "type", "source", "subject", "severity", "user_id", "session_id", "correlation_id")
 _NUMBERS: Final = {
     "time": "epoch_us(time)",
     "received_at": "epoch_us(received_at)",
     "partition": '"partition"',
     "offset": '"offset"',
 }
-_KEY_COLUMNS: Final = ("type", "source", "severity", "user_id")
-_TIME_KEYS: Final = {"hour": HOUR_US, "day": DAY_US}
 _FUNCTIONS: Final = {
     "sum": "sum(v) FILTER (isfinite(v))",
     "avg": "avg(v) FILTER (isfinite(v))",
@@ -35,21 +31,6 @@ _FUNCTIONS: Final = {
 }
 
 
-def check_aggregate(asked: Aggregate, settings: StoreSettings) -> None:
-    """Raises Invalid for an aggregation that cannot be asked for."""
-    check_range(asked.filter)
-    if asked.metric not in _FUNCTIONS:
-        raise Invalid(f"no metric is called '{asked.metric}'", field="metric", allowed_values=list(_FUNCTIONS))
-    if not 1 <= asked.limit <= settings.groups_max:
-        raise Invalid(f"limit is {asked.limit}; it may be 1 to {settings.groups_max} groups", field="limit")
-    if "interval" in asked.group_by and not (asked.interval_us and asked.interval_us > 0):
-        raise Invalid("grouping by interval needs interval_us above 0", field="interval_us")
-    parameters = Parameters()
-    _value(asked, parameters)
-    for name in asked.group_by:
-        _key(name, asked, parameters)
-
-
 def answer_aggregate(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[Group]:
     """The groups of the scan."""
     counted, rest = tally(scan, asked)
@@ -59,14 +40,8 @@ def answer_aggregate(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[G
     if not asked.group_by and not found:
         found[()] = 0 if asked.metric in {"count", "distinct"} else None
     rows = [(*keys, value) for keys, value in found.items()]
-    if len(rows) > asked.limit:
-        raise Invalid(
-            f"there are more than {asked.limit} groups; ask for a shorter range, fewer keys or a larger limit",
-            field="group_by",
-            limit=asked.limit,
-        )
-    groups = [_group(asked, row) for row in rows]
-    return sorted(groups, key=lambda group: [_rank(key) for key in group.keys])
+    check_groups(len(rows), asked)
+    return in_order([_group(asked, row) for row in rows])
 
 
 def _rows(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[Any]:
@@ -82,13 +57,6 @@ def _rows(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[Any]:
     return engine.rows(sql, parameters.values, scan.tables)
 
 
-def check_trend(asked: Trend) -> None:
-    """Raises Invalid for a trend that cannot be asked for."""
-    check_range(asked.filter)
-    if asked.interval_us <= 0:
-        raise Invalid(f"interval_us is {asked.interval_us}; it is above 0", field="interval_us")
-
-
 def answer_trend(engine: Engine, scan: Scan, asked: Trend) -> Sequence[TrendRow]:
     """The intervals of the scan that hold events."""
     if scan.is_empty:
@@ -100,16 +68,6 @@ def answer_trend(engine: Engine, scan: Scan, asked: Trend) -> Sequence[TrendRow]
         f" FROM ({scan.sql(columns, parameters)}) GROUP BY t ORDER BY t"
     )
     return [TrendRow(*row) for row in engine.rows(sql, parameters.values, scan.tables)]
-
-
-def check_series(asked: Series) -> None:
-    """Raises Invalid for a series that cannot be asked for."""
-    check_range(asked.filter)
-    if is_open_range(asked.filter) or asked.filter.start_us == asked.filter.end_us:
-        raise Invalid("a series needs a start and a later end", field="start")
-    if asked.buckets < 1:
-        raise Invalid(f"buckets is {asked.buckets}; it is 1 or more", field="buckets")
-    _number(asked.field, Parameters())
 
 
 def answer_series(engine: Engine, scan: Scan, asked: Series) -> SeriesColumns:
@@ -141,24 +99,16 @@ def _number(field: str, parameters: Parameters) -> str:
     """A field as a number, perhaps not a finite one, or NULL."""
     if field in _NUMBERS:
         return f"{_NUMBERS[field]}::DOUBLE"
-    if not field.startswith("data."):
-        raise Invalid(
-            f"'{field[:64]}' is no number; use data.<path> or one of {', '.join(_NUMBERS)}",
-            field="field",
-            allowed_values=["data.<path>", *_NUMBERS],
-        )
     return f"TRY_CAST(json_extract(data, {parameters.add(json_path(field))})::VARCHAR AS DOUBLE)"
 
 
 def _value(asked: Aggregate, parameters: Parameters) -> str:
     """What the metric is computed over; `1` stands for the event itself."""
-    if asked.metric == "count" and asked.field is None:
-        return "1"
     if asked.field is None:
-        raise Invalid(f"{asked.metric} needs a field", field="field")
+        return "1"
     if asked.metric not in {"count", "distinct"}:
         return _number(asked.field, parameters)
-    if asked.field in _TEXT:
+    if asked.field in TEXT_FIELDS:
         return asked.field
     if asked.field in _NUMBERS:
         return _NUMBERS[asked.field]
@@ -166,10 +116,10 @@ def _value(asked: Aggregate, parameters: Parameters) -> str:
 
 
 def _key(name: str, asked: Aggregate, parameters: Parameters) -> str:
-    if name in _KEY_COLUMNS:
+    if name in KEY_FIELDS:
         return name
-    if name in _TIME_KEYS:
-        return _start_of(_TIME_KEYS[name])
+    if name in TIME_KEYS:
+        return _start_of(TIME_KEYS[name])
     if name == "interval":
         return _start_of(asked.interval_us or 1)
     return _json_value(name, parameters)
@@ -177,9 +127,6 @@ def _key(name: str, asked: Aggregate, parameters: Parameters) -> str:
 
 def _json_value(field: str, parameters: Parameters) -> str:
     """A value inside data as JSON text, NULL where there is none; equal numbers get equal texts."""
-    if not field.startswith("data."):
-        allowed = [*_KEY_COLUMNS, "data.<path>", *_TIME_KEYS, "interval"]
-        raise Invalid(f"no field is called '{field[:64]}'", field="field", allowed_values=allowed)
     text = f"json_extract(data, {parameters.add(json_path(field))})::VARCHAR"
     number = f"TRY_CAST({text} AS DOUBLE)"
     whole = f"abs({number}) < 1e15 AND {number} = trunc({number})"
@@ -209,11 +156,3 @@ def _decoded(text: str | None) -> Any:
         return None
     value = msgspec.json.decode(text)
     return text if isinstance(value, dict | list) else value
-
-
-def _rank(key: Any) -> tuple[int, Any]:
-    if key is None:
-        return (3, 0)
-    if isinstance(key, bool):
-        return (0, key)
-    return (1, key) if isinstance(key, int | float) else (2, key)

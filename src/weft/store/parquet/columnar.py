@@ -24,19 +24,14 @@ def extent(values: Any) -> tuple[Any, Any]:
 
 def is_equal(values: Any, wanted: str) -> Bools:
     """Which values are this text; a missing value is none."""
-    return _compute.fill_null(_compute.equal(values, pa.scalar(wanted)), False).to_numpy(zero_copy_only=False)
+    text = pa.scalar(wanted, pa.string())  # with its type, or Arrow looks for modules that might know it, each time
+    return _compute.fill_null(_compute.equal(values, text), False).to_numpy(zero_copy_only=False)
 
 
 def is_uuid7(ids: Any) -> Bools:
     """Which texts look like a UUIDv7."""
     long_enough = _compute.equal(_compute.utf8_length(ids), 36).to_numpy(zero_copy_only=False)
     return long_enough & is_equal(_compute.utf8_slice_codeunits(ids, 14, 15), "7")
-
-
-def position(values: Any, wanted: str) -> int | None:
-    """Where a text is first, or None."""
-    found = _compute.index(values, pa.scalar(wanted)).as_py()
-    return found if found >= 0 else None
 
 
 def counts(values: Any) -> dict[str, int]:

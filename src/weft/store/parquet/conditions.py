@@ -1,15 +1,12 @@
 """From a filter to SQL conditions. Names come from fixed lists, values are always parameters."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from weft.core.errors import Invalid
+from weft.store.asking import path_of
 from weft.store.parquet.layout import StoredFile
 from weft.store.query import Filter
 
-PATH_MAX: Final = 256
-_SEGMENT: Final = re.compile(r"[\w@:/ -]{1,64}")
 _TEXT_COLUMNS: Final = ("type", "source", "subject", "severity", "user_id", "session_id", "correlation_id")
 
 
@@ -27,14 +24,7 @@ class Parameters:
 
 def json_path(field: str) -> str:
     """The JSON path of `data.<path>`. Raises Invalid for a path with other characters than names have."""
-    path = field.removeprefix("data.")
-    segments = path.split(".")
-    if len(path) > PATH_MAX or len(segments) > 8 or not all(_SEGMENT.fullmatch(segment) for segment in segments):
-        raise Invalid(
-            f"'{field[:64]}' is not a path inside data; write data.<name> or data.<name>.<name> with letters, digits, _ and -",
-            field="field",
-        )
-    return "$" + "".join(f'."{segment}"' for segment in segments)
+    return "$" + "".join(f'."{segment}"' for segment in path_of(field))
 
 
 def conditions(asked: Filter, parameters: Parameters) -> str:
@@ -100,14 +90,3 @@ def may_hold(file: StoredFile, asked: Filter) -> bool:
 def is_inside(file: StoredFile, asked: Filter) -> bool:
     """Whether all times of a file are in the range."""
     return (asked.start_us is None or file.min_us >= asked.start_us) and (asked.end_us is None or file.max_us < asked.end_us)
-
-
-def is_open_range(asked: Filter) -> bool:
-    """Whether start or end is missing."""
-    return asked.start_us is None or asked.end_us is None
-
-
-def check_range(asked: Filter) -> None:
-    """Raises Invalid where the range runs backwards."""
-    if asked.start_us is not None and asked.end_us is not None and asked.start_us > asked.end_us:
-        raise Invalid(f"the range ends ({asked.end_us} µs) before it starts ({asked.start_us} µs)", field="end")

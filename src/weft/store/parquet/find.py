@@ -7,11 +7,11 @@ import pyarrow as pa
 
 from weft.core.event import Event
 from weft.core.ids import milliseconds_of
-from weft.store.parquet.columnar import is_equal, position, python_values
+from weft.store.given import Given
+from weft.store.parquet.columnar import is_equal, python_values
 from weft.store.parquet.engine import Engine
 from weft.store.parquet.events import from_table
 from weft.store.parquet.given import range_of, seconds_of_keys
-from weft.store.parquet.intake import Given
 from weft.store.parquet.layout import StoredFile
 from weft.store.parquet.shelf import View
 from weft.store.parquet.slices import PagedFiles, PageSpan
@@ -107,8 +107,6 @@ def _matching(topic: str, table: pa.Table, event_id: str) -> Iterator[Event]:
 
 
 def _matches(table: pa.Table, event_id: str) -> list[int]:
-    if position(table["id"], event_id) is None:
-        return []
     return np.flatnonzero(is_equal(table["id"], event_id)).tolist()
 
 

@@ -18,8 +18,8 @@ import xxhash
 
 from weft.core.errors import Corrupt
 from weft.core.times import SECOND_US
+from weft.store.given import FIRST_US, LAST_US
 from weft.store.parquet.disk import Disk
-from weft.store.parquet.layout import FIRST_US, LAST_US
 from weft.store.parquet.manifest import RunFile
 
 UInt64s = npt.NDArray[np.uint64]

@@ -8,15 +8,11 @@ import pyarrow as pa
 
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt
-from weft.core.ids import IdRange, looks_generated
 from weft.core.position import TopicPartition
+from weft.store.given import Given, check_times, given_ids
 from weft.store.parquet.given import given_key
-from weft.store.parquet.layout import FIRST_US, LAST_US
 from weft.store.parquet.ledger import Account, Ledger
 from weft.store.parquet.tail import TAIL_SCHEMA
-
-Given = tuple[str, str, str]
-"""Topic, source and id of an event whose id the client gave."""
 
 FindStored = Callable[[Mapping[Given, int]], set[Given]]
 """Which of these given ids (with their keys) are in files already."""
@@ -109,13 +105,9 @@ class Intake:
 
     def _keys(self, batch: LogBatch) -> tuple[np.ndarray, dict[int, Given]]:
         keys = np.zeros(batch.count, dtype=np.uint64)
-        given: dict[int, Given] = {}
-        if not _may_hold_given(batch):
-            return keys, given
-        for index, (row, event_id) in enumerate(zip(batch.event_rows, batch.ids, strict=True)):
-            if row.id is not None or not looks_generated(event_id):
-                given[index] = (batch.topic, row.source, event_id)
-                keys[index] = given_key(batch.topic, row.source, event_id)
+        given = given_ids(batch)
+        for index, entry in given.items():
+            keys[index] = given_key(*entry)
         return keys, given
 
     def _choose(self, batch: LogBatch, start: int, given: Mapping[int, Given]) -> tuple[np.ndarray, int, int]:
@@ -147,24 +139,6 @@ class Intake:
                 repeats += 1
             seen.add(entry)
         return repeats
-
-
-def _may_hold_given(batch: LogBatch) -> bool:
-    """Whether some ids may come from a client or from its retry key. Spares most batches a second decoding."""
-    if isinstance(batch.ids, IdRange):
-        return False
-    return b'"id"' in batch.rows or b"\\u" in batch.rows or not all(map(looks_generated, batch.ids))
-
-
-def check_times(batch: LogBatch) -> None:
-    """Raises Corrupt for times that no calendar has: they could be taken, but never be filed under a date."""
-    if batch.times_us.min() < FIRST_US or batch.times_us.max() > LAST_US:
-        raise Corrupt(
-            f"the batch at {batch.topic}/{batch.partition}/{batch.first_offset} has event times outside the years 1 to 9999",
-            topic=batch.topic,
-            partition=batch.partition,
-            offset=batch.first_offset,
-        )
 
 
 def _columns(batch: LogBatch) -> pa.RecordBatch:

@@ -8,7 +8,6 @@ plain encodings took 31).
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
@@ -19,15 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weft.core.columns import EVENT_SCHEMA
-from weft.core.times import HOUR_US, from_datetime, to_datetime
+from weft.core.times import HOUR_US, to_datetime
 from weft.store.parquet.columnar import Int64s, different, different_count, micros, ordered
 from weft.store.parquet.columnar import counts as counts_of
 from weft.store.parquet.disk import Disk
 from weft.store.parquet.slices import read_directory, with_generated_ids
-
-FIRST_US: Final = from_datetime(datetime(1, 1, 2, tzinfo=UTC))
-LAST_US: Final = from_datetime(datetime(9999, 12, 30, tzinfo=UTC))
-"""Event times the store takes: those that any calendar can file under a date."""
 
 ROW_GROUP_ROWS: Final = 65_536
 PAGE_ROWS: Final = 2_048

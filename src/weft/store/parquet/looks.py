@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from weft.core.columns import EVENT_SCHEMA
-from weft.store.parquet.cursor import decode
+from weft.store.cursor import decode
 from weft.store.parquet.layout import PAGE_ROWS, StoredFile
 from weft.store.parquet.scan import Scan
 from weft.store.parquet.slices import PagedFiles, PageSpan

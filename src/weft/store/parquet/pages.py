@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from weft.core.errors import Invalid, TooLarge
-from weft.store.parquet.conditions import Parameters, check_range
-from weft.store.parquet.cursor import Cursor, decode, encode
+from weft.store.cursor import Cursor, decode, encode
+from weft.store.parquet.conditions import Parameters
 from weft.store.parquet.engine import Engine
 from weft.store.parquet.events import EVENT_COLUMNS, EVENT_NAMES, to_event
 from weft.store.parquet.looks import looks
@@ -13,24 +12,6 @@ from weft.store.parquet.scan import Scan
 from weft.store.parquet.slices import PagedFiles
 from weft.store.parquet.tally import count_all
 from weft.store.query import Page, Select
-from weft.store.settings import StoreSettings
-
-
-def check_select(select: Select, settings: StoreSettings) -> None:
-    """Raises Invalid or TooLarge for a page that cannot be asked for."""
-    check_range(select.filter)
-    if not 1 <= select.limit <= settings.limit_max:
-        raise Invalid(f"limit is {select.limit}; it may be 1 to {settings.limit_max} events", field="limit")
-    if select.skip < 0 or (select.after is not None and select.skip):
-        raise Invalid("skip is 0 or more, and not given beside a cursor", field="skip")
-    if select.skip > settings.skip_max:
-        raise TooLarge(
-            f"skip is {select.skip}, the limit is {settings.skip_max} events; page by cursor",
-            limit=settings.skip_max,
-            unit="events",
-        )
-    if select.after is not None:
-        decode(select.after, order=select.order, topic=select.filter.topic)
 
 
 def select_page(engine: Engine, paged: PagedFiles, scan: Scan, select: Select) -> Page:

@@ -7,10 +7,11 @@ from typing import Final
 
 from weft.core.errors import Unavailable
 from weft.core.position import TopicPartition
+from weft.store.given import Given
 from weft.store.parquet.columnar import kept_batch, python_values
 from weft.store.parquet.engine import FilesGone
 from weft.store.parquet.given import Run
-from weft.store.parquet.intake import FindStored, Given, Intake
+from weft.store.parquet.intake import FindStored, Intake
 from weft.store.parquet.manifest import Content, Manifest
 from weft.store.parquet.shelf import Shelf, View
 from weft.store.parquet.tail import GIVEN_KEY, Tail

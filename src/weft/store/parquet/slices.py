@@ -27,6 +27,8 @@ from weft.store.parquet.thrift import Reader, Struct
 _MAGIC: Final = b"PAR1"
 _CACHED_FILES: Final = 256
 NO_IDS: Final = (b"\xff", b"")
+_CHUNK_START: Final = thrift.write_fields({2: (thrift.I64, 0)}) + bytes([1 << 4 | thrift.STRUCT])
+"""How a column chunk begins: field 2, its place in the file, which nobody reads, and field 3, what follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ class PagedFile:
     def __init__(self, path: Path, directory: Directory) -> None:
         self._path = path
         self._directory = directory
+        self._metas: dict[int, list[bytes]] = {}
         self.spans = [span for number, group in enumerate(directory.groups) for span in _spans(number, group)]
 
     def read(self, spans: Sequence[PageSpan], columns: Sequence[str] | None = None) -> pa.Table:
@@ -174,10 +177,11 @@ class PagedFile:
     def _cut_out(self, descriptor: int, span: PageSpan, columns: Sequence[str] | None) -> bytes:
         """A Parquet file of its own that holds these pages."""
         body = bytearray(_MAGIC)
-        chunks: list[Struct] = []
-        for column in self._directory.groups[span.group].columns:
+        chunks: list[bytes] = []
+        group = self._directory.groups[span.group]
+        for column, meta in zip(group.columns, self._metas_of(span.group), strict=True):
             wanted = columns is None or column.name.partition(".")[0] in columns
-            chunks.append(_copied(descriptor, column, span, body) if wanted else _left_out(column))
+            chunks.append(_copied(descriptor, column, meta, span, body) if wanted else _left_out(meta))
         row_group: Struct = {
             1: (thrift.LIST, (thrift.STRUCT, chunks)),
             2: (thrift.I64, len(body)),
@@ -187,6 +191,14 @@ class PagedFile:
         footer = self._directory.before_groups + thrift.write_fields(changed, 2) + self._directory.after_groups
         body += footer + packing.pack("<I", len(footer)) + _MAGIC
         return bytes(body)
+
+    def _metas_of(self, number: int) -> list[bytes]:
+        """What stays the same in the column chunks of a row group, written once."""
+        metas = self._metas.get(number)
+        if metas is None:
+            group = self._directory.groups[number]
+            metas = self._metas[number] = [_CHUNK_START + thrift.write_fields(column.meta) for column in group.columns]
+        return metas
 
 
 class PagedFiles:
@@ -246,7 +258,7 @@ def _joined(spans: Sequence[PageSpan]) -> list[PageSpan]:
     return joined
 
 
-def _copied(descriptor: int, column: Column, span: PageSpan, body: bytearray) -> Struct:
+def _copied(descriptor: int, column: Column, meta: bytes, span: PageSpan, body: bytearray) -> bytes:
     """Copy the pages of a column that hold the span's rows; returns the column chunk that describes them."""
     end_row = span.first_row + span.rows
     pages = [page for page in column.pages if span.first_row <= page[2] < end_row]
@@ -260,25 +272,24 @@ def _copied(descriptor: int, column: Column, span: PageSpan, body: bytearray) ->
     data = os.pread(descriptor, last[0] + last[1] - first[0], first[0])
     body += data
     values = _values(data, [(offset - first[0]) for offset, _, _ in pages]) if column.is_nested else span.rows
-    return _chunk(column, dictionary_at, data_at, len(body) - start, values)
+    return _chunk(meta, dictionary_at, data_at, len(body) - start, values)
 
 
-def _left_out(column: Column) -> Struct:
+def _left_out(meta: bytes) -> bytes:
     """A column chunk that nobody reads."""
-    return _chunk(column, None, 4, 0, 0)
+    return _chunk(meta, None, 4, 0, 0)
 
 
-def _chunk(column: Column, dictionary_at: int | None, data_at: int, size: int, values: int) -> Struct:
-    meta: Struct = {
-        **column.meta,
+def _chunk(meta: bytes, dictionary_at: int | None, data_at: int, size: int, values: int) -> bytes:
+    rest: Struct = {
         5: (thrift.I64, values),
         6: (thrift.I64, max(size, 1)),
         7: (thrift.I64, size),
         9: (thrift.I64, data_at),
     }
     if dictionary_at is not None:
-        meta[11] = (thrift.I64, dictionary_at)
-    return {2: (thrift.I64, 0), 3: (thrift.STRUCT, meta)}
+        rest[11] = (thrift.I64, dictionary_at)
+    return meta + thrift.write_fields(rest, 4) + b"\0\0"
 
 
 def _values(data: bytes, offsets: Sequence[int]) -> int:

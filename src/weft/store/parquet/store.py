@@ -19,21 +19,15 @@ from weft.core.erasure import Erasure
 from weft.core.errors import Conflict, Corrupt, Invalid, Unavailable
 from weft.core.event import Event
 from weft.core.position import Positions
-from weft.store.parquet.aggregate import (
-    answer_aggregate,
-    answer_series,
-    answer_trend,
-    check_aggregate,
-    check_series,
-    check_trend,
-)
+from weft.store.asking import check_aggregate, check_select, check_series, check_trend
+from weft.store.parquet.aggregate import answer_aggregate, answer_series, answer_trend
 from weft.store.parquet.disk import Disk
 from weft.store.parquet.engine import Engine, FilesGone
 from weft.store.parquet.find import find_event, find_stored
 from weft.store.parquet.intake import Intake
 from weft.store.parquet.manifest import Manifest
 from weft.store.parquet.owner import Owner, OwnerLock
-from weft.store.parquet.pages import check_select, select_page
+from weft.store.parquet.pages import select_page
 from weft.store.parquet.refresh import TRIES, Refresh
 from weft.store.parquet.scan import scan_for
 from weft.store.parquet.shelf import Shelf, View

@@ -106,7 +106,10 @@ def write_fields(struct: Struct, before: int = 0) -> bytes:
     return bytes(out)
 
 
-def _write_struct(out: bytearray, struct: Struct) -> None:
+def _write_struct(out: bytearray, struct: Struct | bytes) -> None:
+    if isinstance(struct, bytes):  # written before
+        out += struct
+        return
     _write_fields(out, struct, 0)
     out.append(0)
 

@@ -1,0 +1,103 @@
+"""Keeping the tables: months made ahead, months dropped when they are past retention, and erasures."""
+
+from typing import Final
+
+import structlog
+
+from weft.core.clock import Clock
+from weft.core.erasure import Erasure
+from weft.core.errors import Busy
+from weft.store.postgres.connect import Link
+from weft.store.postgres.months import AFTER, Month, Months, end_of, month_at, name_of
+from weft.store.postgres.questions import Parameters
+from weft.store.postgres.schema import lock_key, quoted
+from weft.store.postgres.take import KEY_SQL
+from weft.store.settings import StoreSettings
+
+logger = structlog.get_logger(__name__)
+
+_LOCK_TIMEOUT_MS: Final = 3_000
+
+
+class Keeping:
+    """Looks after the tables of one schema."""
+
+    def __init__(self, schema: str, months: Months, settings: StoreSettings, clock: Clock) -> None:
+        self._schema = schema
+        self._name = quoted(schema)
+        self._months = months
+        self._settings = settings
+        self._clock = clock
+
+    async def make_ahead(self, link: Link) -> None:
+        """Make the partitions of this month and the next ones."""
+        now = month_at(self._clock.now_us())
+        ahead = self._settings.postgres.months_ahead
+        await self._months.ensure(link, range(now, min(now + ahead, AFTER) + 1))
+
+    async def tidy(self, link: Link) -> None:
+        """Make partitions ahead of time and remove what is past retention."""
+        await self.make_ahead(link)
+        if self._settings.retention_s is None and not self._settings.retention_by_topic_s:
+            return
+        topics = [topic for (topic,) in await link.rows(f"SELECT DISTINCT topic FROM {self._name}.event_positions ORDER BY 1")]
+        cutoffs = {topic: self._settings.cutoff_us(topic, self._clock.now_us()) for topic in topics}
+        oldest_kept = min((-(10**18) if cutoff is None else cutoff for cutoff in cutoffs.values()), default=None)
+        for month in await self._months.there(link):
+            end_us = end_of(month)
+            if oldest_kept is not None and end_us is not None and end_us <= oldest_kept:
+                await self._drop(link, month)
+        for topic, cutoff in cutoffs.items():
+            if cutoff is not None:
+                await self._remove(link, "retired", 'topic = $1 AND "timestamp" < $2', [topic, cutoff])
+
+    async def erase(self, link: Link, erasure: Erasure) -> int:
+        """Remove matching events."""
+        parameters = Parameters()
+        parts = [
+            f"{column} = {parameters.text(value)}"
+            for column, value in (("source", erasure.source), ("subject", erasure.subject), ("user_id", erasure.user_id))
+            if value is not None
+        ]
+        if erasure.start_us is not None:
+            parts.append(f'"timestamp" >= {parameters.add(erasure.start_us, "timestamptz")}')
+        if erasure.end_us is not None:
+            parts.append(f'"timestamp" < {parameters.add(erasure.end_us, "timestamptz")}')
+        return await self._remove(link, "erased", " AND ".join(parts), parameters.values)
+
+    async def _remove(self, link: Link, counter: str, where: str, values: list[object]) -> int:
+        """Delete events, their ids, and book them, in one transaction."""
+        async with link.transaction():
+            await link.run(f'SELECT 1 FROM {self._name}.event_positions ORDER BY topic, "partition" FOR UPDATE')
+            return await link.value(
+                f'WITH gone AS (DELETE FROM {self._name}.events WHERE {where} RETURNING topic, "partition", source, id),'
+                f" keys AS (DELETE FROM {self._name}.event_ids WHERE key IN (SELECT {KEY_SQL} FROM gone)),"
+                f' counts AS (SELECT topic, "partition", count(*) AS number FROM gone GROUP BY 1, 2),'
+                f" booked AS (UPDATE {self._name}.event_positions AS p SET {counter} = p.{counter} + counts.number"
+                '  FROM counts WHERE p.topic = counts.topic AND p."partition" = counts."partition")'
+                " SELECT coalesce(sum(number), 0)::bigint FROM counts",
+                *values,
+            )
+
+    async def _drop(self, link: Link, month: Month) -> None:
+        """Drop a month whose events are all past retention. Where somebody holds it locked for long, the next round does it."""
+        table = f"{self._name}.{quoted(name_of(month))}"
+        try:
+            async with link.transaction():
+                await link.run(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+                await link.run("SELECT pg_advisory_xact_lock($1)", lock_key(self._schema, "partitions"))
+                if await link.value("SELECT to_regclass($1)", table) is None:
+                    return
+                await link.run(f'SELECT 1 FROM {self._name}.event_positions ORDER BY topic, "partition" FOR UPDATE')
+                await link.run(
+                    f"UPDATE {self._name}.event_positions AS p SET retired = p.retired + counts.number FROM"
+                    f' (SELECT topic, "partition", count(*) AS number FROM {table} GROUP BY 1, 2) AS counts'
+                    ' WHERE p.topic = counts.topic AND p."partition" = counts."partition"'
+                )
+                await link.run(f"DELETE FROM {self._name}.event_ids WHERE key IN (SELECT {KEY_SQL} FROM {table})")
+                await link.run(f"DROP TABLE {table}")
+        except Busy as held:
+            logger.info("store_month_kept", table=name_of(month), reason=held.message)
+        else:
+            logger.info("store_month_dropped", table=name_of(month))
+        self._months.forget()

@@ -1,0 +1,188 @@
+"""PostgresStore: the event store in a PostgreSQL database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Literal, Self, TypeVar
+
+import structlog
+
+from weft.core.batch import LogBatch
+from weft.core.clock import Clock
+from weft.core.erasure import Erasure
+from weft.core.errors import Conflict, Invalid
+from weft.core.event import Event
+from weft.core.position import Positions, TopicPartition
+from weft.store.asking import check_aggregate, check_select, check_series, check_trend
+from weft.store.port import EventStore
+from weft.store.postgres import questions
+from weft.store.postgres.connect import Link, Server
+from weft.store.postgres.keeping import Keeping
+from weft.store.postgres.lanes import Lanes
+from weft.store.postgres.months import Months
+from weft.store.postgres.schema import find_layout, make_tables, quoted
+from weft.store.postgres.take import Taking
+from weft.store.query import Aggregate, Group, Page, Select, Series, SeriesColumns, StoreState, TopicCount, Trend, TrendRow
+from weft.store.settings import StoreSettings
+
+logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class PostgresStore(EventStore):
+    """An event store in a PostgreSQL database: `postgresql://user:password@host:5432/database`.
+
+    With `write=True` it makes its tables, takes batches, and drops what is past retention; any number of processes may do so at
+    once. With `write=False` it only answers questions. What `write` returned for is committed, so nothing ever waits in
+    memory and every process sees it.
+    """
+
+    reach: Literal["process", "host", "network"] = "network"
+
+    def __init__(self, url: str, *, settings: StoreSettings, clock: Clock, write: bool = True) -> None:
+        chosen = settings.postgres
+        self._settings = settings
+        self._clock = clock
+        self._write = write
+        self._schema = chosen.schema_name
+        self._events = f"{quoted(self._schema)}.events"
+        self._asking = Server(
+            url, settings, size=chosen.pool_size, timeout_s=settings.question_timeout_s, name="weft store questions"
+        )
+        self._writing = Server(
+            url, settings, size=chosen.write_connections + 1, timeout_s=chosen.write_timeout_s, name="weft store writer"
+        )
+        self._months = Months(self._schema)
+        self._lanes = Lanes(self._writing, Taking(self._schema), self._months, settings, clock)
+        self._keeping = Keeping(self._schema, self._months, settings, clock)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._asking.close)
+            await self._asking.open()
+            if self._write:
+                stack.push_async_callback(self._writing.close)
+                await self._writing.open()
+                await self._make_ready()
+                task = asyncio.create_task(self._tidy_regularly(), name="weft-store-tidy")
+                stack.push_async_callback(_stop, task)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def _make_ready(self) -> None:
+        async with self._writing.link() as link:
+            if await find_layout(link, self._schema) is None:
+                await make_tables(link, self._schema, hypertable_sql=None)
+            await self._keeping.make_ahead(link)
+
+    async def write(self, batches: Sequence[LogBatch]) -> None:
+        self._check_writer("be written to")
+        await self._lanes.write(batches)
+
+    async def flushed(self) -> Positions:
+        return {TopicPartition(count.topic, count.partition): count.position for count in await self._ask(self._counts)}
+
+    async def get(self, event_id: str, *, source: str | None = None) -> Event | None:
+        return await self._ask(lambda link: questions.find_event(link, self._events, event_id, source))
+
+    async def select(self, select: Select) -> Page:
+        check_select(select, self._settings)
+        return await self._ask(lambda link: questions.select_page(link, self._events, select))
+
+    async def aggregate(self, aggregate: Aggregate) -> Sequence[Group]:
+        check_aggregate(aggregate, self._settings)
+        return await self._ask(lambda link: questions.aggregate(link, self._events, aggregate))
+
+    async def trend(self, trend: Trend) -> Sequence[TrendRow]:
+        check_trend(trend)
+        return await self._ask(lambda link: questions.trend(link, self._events, trend))
+
+    async def series(self, series: Series) -> SeriesColumns:
+        check_series(series)
+        return await self._ask(lambda link: questions.series(link, self._events, series))
+
+    async def erase(self, erasure: Erasure) -> int:
+        if erasure == Erasure():
+            raise Invalid("an erasure needs at least one condition", field="erasure")
+        self._check_writer("erase")
+        async with self._writing.link() as link:
+            return await self._keeping.erase(link, erasure)
+
+    async def tidy(self) -> None:
+        """Make partitions ahead of time and remove what is past retention."""
+        self._check_writer("tidy")
+        async with self._writing.link() as link:
+            await self._keeping.tidy(link)
+
+    async def _tidy_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.tidy_every_s)
+            try:
+                await self.tidy()
+            except Exception as failed:  # whatever it is, the next round may go well
+                logger.warning("store_tidy_failed", reason=str(failed), error=type(failed).__name__)
+
+    async def state(self) -> StoreState:
+        return await self._ask(self._state)
+
+    async def _state(self, link: Link) -> StoreState:
+        topics = await self._counts(link)
+        ((size, tables, oldest, newest),) = await link.rows(
+            "SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint, count(*) FILTER (WHERE isleaf),"
+            f' (SELECT min("timestamp") FROM {self._events}), (SELECT max("timestamp") FROM {self._events})'
+            " FROM pg_partition_tree(to_regclass($1))",
+            self._events,
+        )
+        return StoreState(
+            topics=topics,
+            events=sum(count.stored_total - count.erased_total - count.retired_total for count in topics),
+            size_bytes=size,
+            files=tables,
+            tail_events=0,
+            tail_bytes=0,
+            oldest_us=oldest,
+            newest_us=newest,
+            details={"refusal": self._lanes.refusal, "flush_s": self._lanes.took_s},
+        )
+
+    async def _counts(self, link: Link) -> list[TopicCount]:
+        rows = await link.rows(
+            'SELECT topic, "partition", position, stored, repeats, expired, ticks, skipped, erased, retired'
+            f" FROM {quoted(self._schema)}.event_positions WHERE position > 0 OR stored > 0 ORDER BY 1, 2"
+        )
+        return [_count_of(row) for row in rows]
+
+    async def _ask(self, question: Callable[[Link], Awaitable[T]]) -> T:
+        async with self._asking.link() as link:
+            return await question(link)
+
+    def _check_writer(self, what: str) -> None:
+        if not self._write:
+            raise Conflict(f"this store was opened for reading; it cannot {what}")
+
+
+def _count_of(row: tuple[Any, ...]) -> TopicCount:
+    topic, partition, position, stored, repeats, expired, ticks, skipped, erased, retired = row
+    return TopicCount(
+        topic=topic,
+        partition=partition,
+        position=position,
+        flushed_position=position,
+        stored_total=stored,
+        repeats_total=repeats,
+        expired_total=expired,
+        ticks_total=ticks,
+        skipped_total=skipped,
+        erased_total=erased,
+        retired_total=retired,
+    )
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
