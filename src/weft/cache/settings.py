@@ -22,7 +22,7 @@ class CacheSettings(BaseModel):
         default=50, ge=2, le=10_000, description="Connections to the server at most, for each process (connections)."
     )
     timeout_s: float = Field(
-        default=0.25,
+        default=0.5,
         gt=0,
         le=10,
         description="How long to wait for an answer before going on without the cache (seconds).",

@@ -1,12 +1,18 @@
-"""What each adapter declares that it cannot do, and why. Its conformance test takes `lacks` from here; there is no other list."""
+"""What each adapter declares that it cannot do, and why. Its conformance test takes `lacks` from here alone."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from weft.testing.cache_suite import Lack as CacheLack
+from weft.testing.log_ground import Lack as LogLack
 
 WAIVERS: Final[Mapping[str, Mapping[StrEnum, str]]] = {
+    "log/kafka": {
+        LogLack.ERASE: "Kafka removes whole segments by age, never single events; they leave with the topic's retention",
+        LogLack.REPEATS: "several processes append to a topic and none knows all its events; the store recognises the repeats",
+        LogLack.TRIM_SIZE: "Kafka's clients are not told how many bytes a topic takes; set retention.bytes on the topic",
+    },
     "cache/memory": {
         CacheLack.SHARING: "it lives inside one process; processes that shall share limits and revocations need Redis",
     },
