@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from weft.auth.attempt import Attempts
 from weft.auth.password import Passwords
-from weft.auth.remembered import Remembered
+from weft.auth.revocation import Revocations
 from weft.auth.session import Sessions
 from weft.auth.tables import User
 from weft.core.clock import Clock
@@ -37,14 +37,14 @@ class Accounts:
         passwords: Passwords,
         sessions: Sessions,
         attempts: Attempts,
-        remembered: Remembered,
+        revocations: Revocations,
         clock: Clock,
     ) -> None:
         self._database = database
         self._attempts = attempts
         self._passwords = passwords
         self._sessions = sessions
-        self._remembered = remembered
+        self._revocations = revocations
         self._clock = clock
 
     async def create(
@@ -147,7 +147,7 @@ class Accounts:
             if "code" in taken.details:
                 raise
             raise Conflict(f"an account for '{email}' exists already", code="UPDATE_USER_EMAIL_ALREADY_EXISTS") from taken
-        self._remembered.forget_user(user_id)
+        await self._revocations.of_user(user_id)
         logger.info("account_changed", extra={"account_id": user_id, "role": user.role, "is_active": user.is_active})
         if is_active is False:
             await self._sessions.end_others(user_id, None, "account deactivated")

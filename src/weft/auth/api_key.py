@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import func, select, update
 
-from weft.auth.remembered import Remembered
+from weft.auth.revocation import Revocations
 from weft.auth.session import hash_secret
 from weft.auth.tables import ApiKey, User
 from weft.core.clock import Clock
@@ -42,10 +42,10 @@ class KeyFound:
 class ApiKeys:
     """Makes, proves, lists and revokes keys."""
 
-    def __init__(self, database: Database, *, clock: Clock, remembered: Remembered) -> None:
+    def __init__(self, database: Database, *, clock: Clock, revocations: Revocations) -> None:
         self._database = database
         self._clock = clock
-        self._remembered = remembered
+        self._revocations = revocations
 
     async def create(
         self,
@@ -124,13 +124,16 @@ class ApiKeys:
             return rows.all(), total or 0
 
     async def revoke(self, key_id: str, *, owner_id: str | None = None) -> ApiKey:
-        """End a key, by its id or prefix, at once in this process. Raises NotFound, also for somebody else's key."""
+        """End a key, by its id or prefix, here at once, in other processes as soon as they hear of it.
+
+        Raises NotFound, also for somebody else's key.
+        """
         async with self._database.writing() as session:
             key = await session.scalar(select(ApiKey).where((ApiKey.id == key_id) | (ApiKey.prefix == key_id)))
             if key is None or (owner_id is not None and key.user_id != owner_id):
                 raise NotFound(f"there is no API key '{key_id[:64]}'")
             key.revoked_at_us = key.revoked_at_us or self._clock.now_us()
-        self._remembered.forget_key(key.id)
+        await self._revocations.of_key(key.id)
         logger.info("api_key_revoked", extra={"key_id": key.id, "account_id": key.user_id})
         return key
 

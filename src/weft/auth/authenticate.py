@@ -74,7 +74,7 @@ class DatabaseAuthenticator:
         self._trusted = cookie.origins
         self._local = Proof(principal=_LOCAL, method="anonymous") if local_writes else None
         self._cookie_start = f"{cookie.name}="
-        self._asking: dict[str, asyncio.Task[Proof]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Task[Proof]] = {}
 
     async def authenticate(self, caller: Caller) -> Principal:
         """See `weft.api.caller.Authenticator`."""
@@ -111,14 +111,16 @@ class DatabaseAuthenticator:
 
     def _asking_for(self, credential: str) -> "asyncio.Task[Proof]":
         """The one question that is on its way to the database, however many requests wait for it or none does."""
-        asking = self._asking.get(credential)
+        question = credential, self._remembered.era  # what was asked before a revocation is no answer after it
+        asking = self._asking.get(question)
         if asking is None:
-            asking = self._asking[credential] = asyncio.create_task(self._ask(credential))
-            asking.add_done_callback(lambda done: self._asked(credential, done))
+            asking = self._asking[question] = asyncio.create_task(self._ask(credential))
+            asking.add_done_callback(lambda done: self._asked(question, done))
         return asking
 
-    def _asked(self, credential: str, done: "asyncio.Task[Proof]") -> None:
-        del self._asking[credential]
+    def _asked(self, question: tuple[str, int], done: "asyncio.Task[Proof]") -> None:
+        del self._asking[question]
+        credential, _ = question
         if not done.cancelled() and isinstance(done.exception(), Unauthenticated):
             self._remembered.forget(credential)
 

@@ -18,6 +18,21 @@ def auth_checks(parts: AuthParts) -> dict[str, Check]:
             why=f"The signing secret {weakness}: anybody who guesses it can sign in as anybody; set WEFT_AUTH__SECRET_KEY.",
         )
 
+    async def revocations() -> Finding:
+        told = parts.revocations
+        if told.deaf is None:
+            why = (
+                "Word of revocations comes from every process."
+                if told.is_shared
+                else "Revocations of this process hold at once."
+            )
+            return Finding(code="auth.revocations", level=Level.FINE, why=why)
+        why = (
+            f"No word of other processes' revocations comes ({told.deaf}): what they revoke works here for up to "
+            f"{parts.settings.cache_s:g} s more."
+        )
+        return Finding(code="auth.revocations", level=Level.LOOK, why=why, parameters={"cache_s": parts.settings.cache_s})
+
     async def first_password() -> Finding:
         if not await parts.accounts.has_initial_password():
             return Finding(code="auth.first_password", level=Level.FINE, why="No printed password is in use.")
@@ -27,4 +42,4 @@ def auth_checks(parts: AuthParts) -> dict[str, Check]:
         why = "The first administrator still has the password that was printed at the first start; change it."
         return Finding(code="auth.first_password", level=Level.LOOK, why=why)
 
-    return {"auth.secret": signing_secret, "auth.first_password": first_password}
+    return {"auth.secret": signing_secret, "auth.first_password": first_password, "auth.revocations": revocations}

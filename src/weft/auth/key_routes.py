@@ -103,7 +103,7 @@ async def create_key(body: KeyCreate, principal: KeyManager, proof: ProofOf, par
 
 @router.delete("/api/v1/api-keys/{key_id}", status_code=204, summary="Revoke an API key")
 async def revoke_key(key_id: str, principal: KeyManager, proof: ProofOf, parts: AuthPartsOf) -> Response:
-    """At once in this process, within `auth.cache_s` seconds in others."""
+    """At once, in every process that shares the cache; without one others follow within `auth.cache_s` seconds."""
     await parts.api_keys.revoke(key_id, owner_id=_only(principal, proof))
     return Response(status_code=204)
 

@@ -15,9 +15,13 @@ from weft.auth.letter import Letters, Purpose
 from weft.auth.login import Login
 from weft.auth.password import Passwords
 from weft.auth.remembered import Remembered
+from weft.auth.revocation import Revocations
 from weft.auth.secrets import Cipher, Secrets, load_secrets
 from weft.auth.session import Sessions
 from weft.auth.settings import AuthSettings
+from weft.cache.memory import MemoryCache
+from weft.cache.port import Cache
+from weft.cache.settings import CacheSettings
 from weft.core.clock import Clock
 from weft.db.database import Database
 
@@ -43,6 +47,7 @@ class AuthParts:
     tokens: AccessTokens
     api_keys: ApiKeys
     letters: Letters
+    revocations: Revocations
     cookie: CookieRule
     deliver: Deliver | None = None
 
@@ -53,23 +58,28 @@ class AuthParts:
         return self.environment == "development" if chosen is None else chosen
 
 
-def open_auth(
+def open_auth(  # noqa: PLR0913 - collaborators by name
     database: Database,
     *,
     settings: AuthSettings,
     environment: str,
     secrets_folder: Path,
     clock: Clock,
+    cache: Cache | None = None,
     trusted_origins: Collection[str] = (),
     deliver: Deliver | None = None,
     hasher: Argon2Hasher | None = None,
 ) -> AuthParts:
-    """Everything of this room on one database. `trusted_origins` are those whose pages may use the session cookie.
+    """Everything of this room on one database. Processes that share the `cache` hear of each other's revocations.
+
+    `trusted_origins` are those whose pages may use the session cookie.
 
     Raises Invalid where a secret is missing, short or a sample.
     """
     secrets = load_secrets(settings, secrets_folder, environment=environment)
     remembered = Remembered(entries=settings.cache_entries, keep_s=settings.cache_s, clock=clock)
+    cache = cache or MemoryCache("memory://", settings=CacheSettings(), clock=clock)
+    revocations = Revocations(cache, remembered=remembered, clock=clock)
     passwords = Passwords(min_chars=settings.min_password_chars, hasher=hasher)
     tokens = AccessTokens(secrets.signing, settings=settings, clock=clock)
     attempts = Attempts(
@@ -80,8 +90,8 @@ def open_auth(
         longest_minutes=settings.lock_longest_minutes,
         clock=clock,
     )
-    sessions = Sessions(database, settings=settings, clock=clock, csrf_key=secrets.key_for("csrf"), remembered=remembered)
-    api_keys = ApiKeys(database, clock=clock, remembered=remembered)
+    sessions = Sessions(database, settings=settings, clock=clock, csrf_key=secrets.key_for("csrf"), revocations=revocations)
+    api_keys = ApiKeys(database, clock=clock, revocations=revocations)
     secure = environment != "development" if settings.cookie_secure is None else settings.cookie_secure
     cookie = CookieRule(
         name="__Host-weft_session" if secure else "weft_session",
@@ -106,7 +116,7 @@ def open_auth(
             cookie=cookie,
         ),
         accounts=Accounts(
-            database, passwords=passwords, sessions=sessions, attempts=attempts, remembered=remembered, clock=clock
+            database, passwords=passwords, sessions=sessions, attempts=attempts, revocations=revocations, clock=clock
         ),
         requests=Attempts(
             database, kind="request", per_account=5, per_address=20, longest_minutes=settings.lock_longest_minutes, clock=clock
@@ -116,6 +126,7 @@ def open_auth(
         tokens=tokens,
         api_keys=api_keys,
         letters=Letters(secrets, clock=clock),
+        revocations=revocations,
         cookie=cookie,
         deliver=deliver,
     )

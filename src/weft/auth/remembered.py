@@ -1,7 +1,7 @@
 """Credentials that were verified a moment ago, so that a busy door does not ask the database for every event.
 
 Only successes are remembered, in a bounded number and for a short time. What is revoked in this process is forgotten at
-once; what another process revokes, after at most the time to live.
+once; what another process revokes, as soon as the word comes (see `revocation`), and after the time to live without it.
 """
 
 from dataclasses import dataclass
@@ -81,6 +81,10 @@ class Remembered:
     def forget_key(self, key_id: str) -> None:
         """An API key was revoked."""
         self._forget([text for text, entry in self._proofs.items() if entry.proof.principal.id == key_id])
+
+    def forget_all(self) -> None:
+        """Word of a revocation may have been missed."""
+        self._forget(list(self._proofs))
 
     def _forget(self, credentials: list[str]) -> None:
         self._era += 1

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, CursorResult, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from weft.auth.remembered import Remembered
+from weft.auth.revocation import Revocations
 from weft.auth.settings import AuthSettings
 from weft.auth.tables import RefreshToken, Session, User
 from weft.core.clock import Clock
@@ -43,13 +43,13 @@ class Sessions:
     """Opens, continues and ends sessions."""
 
     def __init__(
-        self, database: Database, *, settings: AuthSettings, clock: Clock, csrf_key: bytes, remembered: Remembered
+        self, database: Database, *, settings: AuthSettings, clock: Clock, csrf_key: bytes, revocations: Revocations
     ) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
         self._csrf_key = csrf_key
-        self._remembered = remembered
+        self._revocations = revocations
 
     async def open_for_tokens(self, user: User, client_ip: str) -> Opened:
         """A session that lives by refresh tokens."""
@@ -90,7 +90,7 @@ class Sessions:
             elif row is not None:
                 opened = await self._continue(session, row, now_us)
         if reused is not None:
-            self._remembered.forget_session(reused)
+            await self._revocations.of_session(reused)
             logger.warning("refresh_token_reused", extra={"session_id": reused})
             raise Unauthenticated("this refresh token was used before; its session was ended, sign in again")
         if opened is None:
@@ -101,7 +101,7 @@ class Sessions:
         """End a session with all its tokens."""
         async with self._database.writing() as session:
             await _end(session, Session.id == session_id, self._clock.now_us(), why)
-        self._remembered.forget_session(session_id)
+        await self._revocations.of_session(session_id)
         logger.info("session_ended", extra={"session_id": session_id, "why": why})
 
     async def end_others(self, user_id: str, keep: str | None, why: str) -> None:
@@ -109,7 +109,7 @@ class Sessions:
         condition = Session.user_id == user_id
         async with self._database.writing() as session:
             await _end(session, condition if keep is None else condition & (Session.id != keep), self._clock.now_us(), why)
-        self._remembered.forget_user(user_id)
+        await self._revocations.of_user(user_id)
 
     def csrf_of(self, session_id: str) -> str:
         """The CSRF token of a cookie session: derived, so that nothing has to be kept."""

@@ -54,7 +54,7 @@ class AuthSettings(BaseModel):
         ge=0,
         le=30,
         description="How long a verified credential is trusted without asking the database (seconds). "
-        "A revocation made by another process takes effect after at most this long; one made by this process at once.",
+        "A revocation made by another process takes effect at once through a shared cache, else after at most this long.",
     )
     cache_entries: int = Field(default=4096, ge=1, le=1_000_000, description="Verified credentials remembered (entries).")
     admin_email: str | None = Field(default=None, description="E-mail address of the first administrator.")

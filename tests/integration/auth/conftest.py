@@ -18,6 +18,7 @@ from weft.auth.parts import AuthParts, Deliver, open_auth
 from weft.auth.routes import router
 from weft.auth.settings import AuthSettings
 from weft.auth.tables import User
+from weft.cache.port import Cache
 from weft.core.principal import Role
 from weft.db.database import Database
 from weft.db.migrate import migrate
@@ -103,7 +104,12 @@ def opened(tmp_path: Path, template: Path, idle: list[FastAPI]) -> Open:
 
     @asynccontextmanager
     async def open_one(
-        *, environment: str = "development", clock: ManualClock | None = None, mail: bool = False, **settings: Any
+        *,
+        environment: str = "development",
+        clock: ManualClock | None = None,
+        mail: bool = False,
+        cache: Cache | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Installation]:
         clock = clock or ManualClock()
         letters: list[tuple[str, str, str]] = []
@@ -121,6 +127,7 @@ def opened(tmp_path: Path, template: Path, idle: list[FastAPI]) -> Open:
             environment=environment,
             secrets_folder=tmp_path / "secrets",
             clock=clock,
+            cache=cache,
             trusted_origins=("https://lab.example.org",),
             deliver=deliver,
             hasher=QUICK,
