@@ -18,6 +18,8 @@ from weft.core.principal import Principal
 from weft.core.times import SECOND_US
 
 WINDOW_S: Final = 60
+_SAME_WINDOW_S: Final = 1.0
+"""A window that ends sooner than this may be the one that just ended elsewhere."""
 RateHeaders = tuple[tuple[bytes, bytes], ...]
 NO_HEADERS: Final[RateHeaders] = ()
 
@@ -27,10 +29,10 @@ class Window:
 
     __slots__ = ("count", "ends_s", "reset")
 
-    def __init__(self, ends_s: float, reset: int) -> None:
+    def __init__(self, ends_s: float, reset: int, count: int = 0) -> None:
         self.ends_s = ends_s
         self.reset = reset
-        self.count = 0
+        self.count = count
 
 
 class Counters(Protocol):
@@ -64,12 +66,32 @@ class MemoryCounters:
             windows.append(window)
         return windows
 
+    def follow(self, key: str, shared: Window) -> Window:
+        """Remember a window that was counted elsewhere, to go on from it, and return the one to charge by.
+
+        That is the shared one, unless one of ours still runs that has seen more: the place where windows are shared lost its
+        own, or we counted while it was away.
+        """
+        now_s = self._clock.steady_s()
+        own = self._windows.get(key)
+        if own is not None and own.reset == shared.reset:
+            own.count = max(own.count, shared.count)
+        elif own is not None and own.count > shared.count and now_s + _SAME_WINDOW_S < own.ends_s:
+            own.count += 1
+            return own
+        else:
+            self._keep(key, Window(shared.ends_s, shared.reset, shared.count), now_s)
+        return shared
+
     def _begin(self, key: str, now_s: float) -> Window:
+        window = Window(now_s + WINDOW_S, math.ceil(self._clock.now_us() / SECOND_US) + WINDOW_S)
+        self._keep(key, window, now_s)
+        return window
+
+    def _keep(self, key: str, window: Window, now_s: float) -> None:
         self._windows.pop(key, None)
         self._forget(now_s)
-        window = Window(now_s + WINDOW_S, math.ceil(self._clock.now_us() / SECOND_US) + WINDOW_S)
         self._windows[key] = window
-        return window
 
     def _forget(self, now_s: float) -> None:
         while self._windows:

@@ -15,7 +15,7 @@ from weft.api.health import Probe
 from weft.api.metrics import Metrics
 from weft.api.openapi import OpenApi
 from weft.api.parts import ApiParts
-from weft.api.rate_limit import RateLimits
+from weft.api.rate_limit import Counters, MemoryCounters, RateLimits
 from weft.api.routes import router as operations
 from weft.api.websocket import Sockets
 from weft.app.gauges import Gauges
@@ -23,8 +23,10 @@ from weft.app.parts import Parts
 from weft.app.plan import Plan
 from weft.app.process import Asgi
 from weft.app.resources import Resources, log_folder
+from weft.app.shared_limits import SharedCounters
 from weft.auth.checks import auth_checks
 from weft.auth.routes import router as accounts
+from weft.cache.checks import checks as cache_checks
 from weft.core.errors import Unavailable
 from weft.core.worker import Worker
 from weft.db.checks import database_checks
@@ -83,11 +85,17 @@ async def _assembled(resources: Resources, parts: Parts) -> Application:
         settings=settings.api,
         clock=resources.clock,
         authenticator=authenticator,
-        rate_limits=RateLimits(settings=settings.api, clock=resources.clock),
+        rate_limits=RateLimits(settings=settings.api, clock=resources.clock, counters=await _counters(resources)),
         metrics=resources.metrics,
         hot_routes=parts.hot_routes,
     )
     return Application(asgi=_traced(edge, resources), parts=parts)
+
+
+async def _counters(resources: Resources) -> Counters:
+    cache = await resources.cache()
+    local = MemoryCounters(resources.clock, resources.settings.api.rate_limit_max_keys)
+    return local if cache.reach == "process" else SharedCounters(cache, local=local, clock=resources.clock)
 
 
 def _traced(edge: Edge, resources: Resources) -> Asgi:
@@ -120,9 +128,10 @@ async def common(resources: Resources) -> Parts:
     """What every process has: who asks, health, the verdict, metrics, the documentation, and care for its part of the log."""
     settings = resources.settings
     auth, database, log = await resources.auth(), await resources.database(), await resources.log()
-    query = await resources.query()
+    query, cache = await resources.query(), await resources.cache()
     resources.health.add("database", database.probe)
     resources.health.add("message_broker", _probe_log(log, appends=resources.appends))
+    resources.health.add("cache", cache.probe, needed=False)
     resources.health.add("store", _probe_store(query.store, owns=resources.owns_store))
     gauges = Gauges(log, query.store if resources.owns_store else None, resources.metrics)
     upkeep: tuple[Worker, ...] = ()
@@ -130,10 +139,11 @@ async def common(resources: Resources) -> Parts:
         upkeep = (Trimmer(log, settings=settings.log), Ticker(log, settings=settings.log, clock=resources.clock))
     return Parts(
         routers=(operations, accounts, verdict.router),
-        workers=(gauges, *upkeep),
+        workers=(gauges, auth.revocations, *upkeep),
         state={"auth": auth, "query": query},
         checks={
             **log_checks(log, clock=resources.clock, folder=log_folder(settings.app), appends=resources.appends),
+            **cache_checks(cache),
             **auth_checks(auth),
             **database_checks(database, resources.clock),
             **api_checks(resources.metrics, clock=resources.clock),

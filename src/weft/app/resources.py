@@ -14,6 +14,8 @@ from weft.api.metrics import Metrics
 from weft.app.settings import AppSettings, Settings
 from weft.app.tail import FreshStore
 from weft.auth.parts import AuthParts, open_auth
+from weft.cache.circuit import Circuit
+from weft.cache.port import Cache
 from weft.core.adapters import load_adapter
 from weft.core.clock import Clock
 from weft.core.verdict import CheckRegister
@@ -51,6 +53,7 @@ class Resources:
         self._stack = AsyncExitStack()
         self._log: Log | None = None
         self._store: EventStore | None = None
+        self._cache: Circuit | None = None
         self._database: Database | None = None
         self._auth: AuthParts | None = None
         self._query: QueryParts | None = None
@@ -122,6 +125,17 @@ class Resources:
             )
         return self._query
 
+    async def cache(self) -> Circuit:
+        """What processes share for a short while. It need not be there: whoever asks goes on without it."""
+        if self._cache is None:
+            settings = self.settings.cache
+            adapter = load_adapter("cache", settings.url)
+            cache = cast("Cache", adapter(settings.url, settings=settings, clock=self.clock))
+            circuit = Circuit(cache, settings=settings, clock=self.clock)
+            await self._stack.enter_async_context(circuit)
+            self._cache = circuit
+        return self._cache
+
     async def database(self) -> Database:
         """The database, its schema brought up to date."""
         if self._database is None:
@@ -140,6 +154,7 @@ class Resources:
                 environment=self.settings.app.environment,
                 secrets_folder=self.settings.app.data_dir / "secrets",
                 clock=self.clock,
+                cache=await self.cache(),
                 trusted_origins=self.settings.api.cors_origins if self.settings.api.cors_credentials else (),
             )
         return self._auth
