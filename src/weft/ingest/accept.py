@@ -9,9 +9,7 @@ import uuid
 from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
-
-import numpy as np
+from typing import Any, Final, cast
 
 from weft.api.metrics import Metrics
 from weft.core.batch import Batch, UInt64s
@@ -140,9 +138,10 @@ def make_batch(share: Share, received_at_us: int, retry: RetryKey | None) -> Bat
         ids = [own or retry.id_at(index) for own, index in zip(given, share.indices, strict=True)]
         keys = repeat_keys(sources(share.events), ids)
     elif given is not None:
-        ids = [own or new for own, new in zip(given, ids, strict=True)]
+        strangers = [index for index, own in enumerate(given) if own is None]
+        ids = [own or new for own, new in zip(given, ids, strict=True)] if strangers else cast("Sequence[str]", given)
         keys = repeat_keys(sources(share.events), ids)
-        keys[np.fromiter((own is None for own in given), dtype=np.bool_, count=count)] = NO_KEY
+        keys[strangers] = NO_KEY
     return Batch(
         topic=share.topic,
         rows=share.rows,

@@ -3,8 +3,9 @@
 import numpy as np
 
 from weft.core.times import SECOND_US
+from weft.log.bloom import BloomFilter
+from weft.log.repeats import Place, RepeatIndex
 from weft.log.sqlite.kept import KeptRepeats
-from weft.log.sqlite.repeats import Place, RepeatIndex
 
 
 def keys(first: int, count: int) -> np.ndarray:
@@ -70,3 +71,28 @@ def test_what_is_kept_after_trimming_is_compared_by_its_texts() -> None:
     assert again.has(7, ("source", "b"))
     assert not again.has(7, ("source", "c"))
     assert not again.has(9, ("source", "a"))
+
+
+def test_the_filter_never_denies_a_key_it_has_seen_and_rarely_claims_one_it_has_not() -> None:
+    seen = BloomFilter(100_000)
+    seen.add(keys(1, 100_000))
+    assert seen.may_hold(keys(1, 100_000)).all()
+    assert seen.may_hold(keys(2, 100_000)).mean() < 0.003
+
+
+def test_a_key_of_several_places_is_found_with_all_of_them_while_new_and_when_old() -> None:
+    index = RepeatIndex(age_us=2**60, count=10**9)
+    first, second = Place("events", 0, 1), Place("events", 1, 2)
+    twice = keys(7, 3)
+    index.add(first, twice, 0, 0)
+    index.add(second, twice, 0, 0)
+    assert index.find(twice) == {0: [first, second], 1: [first, second], 2: [first, second]}
+    index.add(Place("events", 2, 3), keys(8, 40_000), 0, 0)
+    assert index.find(twice) == {0: [first, second], 1: [first, second], 2: [first, second]}
+
+
+def test_a_batch_larger_than_what_is_kept_unsorted_keeps_its_place_when_older_ones_are_forgotten() -> None:
+    index = RepeatIndex(age_us=SECOND_US, count=10**9)
+    index.add(Place("events", 0, 1), keys(1, 20_000), 0, 60 * SECOND_US)
+    found = index.find(keys(1, 20_000))
+    assert all(places == [Place("events", 0, 1)] for places in found.values())

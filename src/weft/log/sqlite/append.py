@@ -19,6 +19,7 @@ from weft.core.clock import Clock
 from weft.core.errors import Corrupt, Malformed, StorageFull, TimedOut, Unavailable, WeftError
 from weft.core.times import SECOND_US
 from weft.log.port import Appended
+from weft.log.repeats import Place, RepeatIndex
 from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
 from weft.log.sqlite.group import Group, Stored
@@ -26,7 +27,6 @@ from weft.log.sqlite.kept import KeptRepeats
 from weft.log.sqlite.live import Fenced, LiveSegment
 from weft.log.sqlite.partition import Ownership
 from weft.log.sqlite.reading import PartitionReader
-from weft.log.sqlite.repeats import Place, RepeatIndex
 from weft.log.sqlite.reserve import Reserve
 from weft.log.sqlite.segment import TopicEnd
 from weft.log.sqlite.unique import Unique

@@ -8,11 +8,11 @@ import numpy as np
 
 from weft.core.batch import Batch, LogBatch, UInt64s
 from weft.core.repeat import NO_KEY
+from weft.log.repeats import Place, RepeatIndex
 from weft.log.sqlite.group import Stored
 from weft.log.sqlite.kept import KeptRepeats, within
 from weft.log.sqlite.ledger import Ledger
 from weft.log.sqlite.reading import PartitionReader
-from weft.log.sqlite.repeats import Place, RepeatIndex
 
 ReadPlace = Callable[[Place], Sequence[LogBatch]]
 """Reads what is left of a stored batch."""
