@@ -39,6 +39,12 @@ class StoreWriter:
         self._has_ended = False
         self._changed = asyncio.Condition()
         self._committed: dict[TopicPartition, int] = {}
+        self._events_total = 0
+
+    @property
+    def events_total(self) -> int:
+        """Events this process has handed to the store since it began; of several that share a group, its part."""
+        return self._events_total
 
     @property
     def name(self) -> str:
@@ -102,6 +108,7 @@ class StoreWriter:
             await self._store.write(batches)
         except Corrupt as poison:
             return await self._set_aside(batches, poison)
+        self._events_total += sum(batch.count for batch in batches)
         return []
 
     async def _set_aside(self, batches: list[LogBatch], poison: Corrupt) -> list[LogBatch]:

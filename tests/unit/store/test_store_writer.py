@@ -84,6 +84,13 @@ async def test_an_unreadable_batch_is_set_aside_and_the_partition_moves_on(store
     assert (topic.position, topic.stored_total, topic.skipped_total) == (12, 6, 6)
 
 
+async def test_what_was_handed_over_is_counted_and_what_was_set_aside_is_not(store: ParquetStore) -> None:
+    broken = replace(make_log_batch(2, first_offset=3), rows=b"{nothing}")
+    handing = writer(store, Log(make_log_batch(3), broken, make_log_batch(4, first_offset=5)))
+    await handing.run(lambda: None)
+    assert handing.events_total == 7
+
+
 async def test_a_full_store_is_tried_again_with_the_same_batches(tmp_path: Path) -> None:
     class FullAtFirst(ParquetStore):
         refusals = 2
