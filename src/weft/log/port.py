@@ -17,7 +17,7 @@ from weft.core.position import Positions, TopicPartition
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where a batch went, and which durability it has: `fsync` or `replicated`.
+    """Where a batch went, and which durability it has: `fsync` or `replicated`, then by how many replicas in sync.
 
     `repeats` are the indices of events that were already in the log inside the horizon; they were not stored again and
     their answer is the same as the first time. `first_offset` is None when every event was a repeat.
@@ -27,6 +27,7 @@ class Appended:
     first_offset: int | None
     durability: Literal["fsync", "replicated"]
     repeats: Sequence[int] = ()
+    in_sync_replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

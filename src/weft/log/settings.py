@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.log.kafka.settings import KafkaSettings
+from weft.log.rabbitmq.settings import RabbitmqSettings
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -59,4 +62,10 @@ class LogSettings(BaseModel):
     trim_interval_s: float = Field(default=60.0, gt=0, description="Seconds between two looks for what may be trimmed.")
     tick_idle_s: float = Field(
         default=10.0, gt=0, description="Seconds without an event after which a topic's time is moved on by a tick."
+    )
+    kafka: KafkaSettings = Field(
+        default_factory=KafkaSettings, description="The log on Kafka; counts where log_url is kafka://."
+    )
+    rabbitmq: RabbitmqSettings = Field(
+        default_factory=RabbitmqSettings, description="The log on RabbitMQ; counts where log_url is amqp:// or amqps://."
     )

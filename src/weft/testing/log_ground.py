@@ -24,9 +24,11 @@ class Lack(StrEnum):
     """What an adapter may declare that it cannot do."""
 
     TRIM = "trim"
+    TRIM_SIZE = "trim by size"
     ERASE = "erase"
     TICK = "tick"
     READERS = "readers"
+    REPEATS = "repeats"
 
 
 class LogGround(Protocol):

@@ -45,7 +45,7 @@ class LogKeeping(LogTests):
             assert await log.trim(Retention(max_age_s=3600, max_bytes=2**40)) == 0
 
     async def test_what_is_too_much_and_consumed_is_trimmed_though_it_is_young(self, ground: LogGround) -> None:
-        self.needs(Lack.TRIM)
+        self.needs(Lack.TRIM, Lack.TRIM_SIZE)
         async with ground.open() as log:
             at, total = await fill(log)
             await log.commit("group", {at: total})
@@ -63,7 +63,7 @@ class LogKeeping(LogTests):
             assert await log.trim(Retention(max_age_s=3600)) == total
 
     async def test_a_trimmed_log_opens_again_with_the_same_figures(self, ground: LogGround) -> None:
-        self.needs(Lack.TRIM)
+        self.needs(Lack.TRIM, Lack.TRIM_SIZE)
         async with ground.open() as log:
             at, total = await fill(log)
             await log.commit("group", {at: total})
@@ -73,7 +73,7 @@ class LogKeeping(LogTests):
             assert await only(log) == before
 
     async def test_a_repeat_of_a_trimmed_event_is_still_a_repeat_inside_the_horizon(self, ground: LogGround) -> None:
-        self.needs(Lack.TRIM)
+        self.needs(Lack.TRIM, Lack.REPEATS)
         known = make_batch([make_row(n, id=f"id-{n}") for n in range(10)])
         async with ground.open() as log:
             appended = await log.append(known)

@@ -120,6 +120,7 @@ class LogWriting(LogTests):
     # Repeats
 
     async def test_a_repeat_is_not_stored_again(self, log: Log) -> None:
+        self.needs(Lack.REPEATS)
         await log.append(make_batch([make_row(1, id="a"), make_row(2, id="b")]))
         answer = await log.append(make_batch([make_row(3, id="c"), make_row(1, id="a"), make_row(4, id="d")]))
         assert list(answer.repeats) == [1]
@@ -127,20 +128,24 @@ class LogWriting(LogTests):
         assert ids_of(await read_all(log, TopicPartition("events", answer.partition))) == ["a", "b", "c", "d"]
 
     async def test_a_batch_of_repeats_has_no_offset(self, log: Log) -> None:
+        self.needs(Lack.REPEATS)
         await log.append(make_batch([make_row(1, id="a")]))
         answer = await log.append(make_batch([make_row(1, id="a")]))
         assert (answer.first_offset, list(answer.repeats)) == (None, [0])
 
     async def test_a_repeat_inside_one_batch_is_found(self, log: Log) -> None:
+        self.needs(Lack.REPEATS)
         answer = await log.append(make_batch([make_row(1, id="a"), make_row(2, id="a"), make_row(3, id="b")]))
         assert list(answer.repeats) == [1]
         assert ids_of(await read_all(log, TopicPartition("events", answer.partition))) == ["a", "b"]
 
     async def test_of_concurrent_repeats_one_is_stored(self, log: Log) -> None:
+        self.needs(Lack.REPEATS)
         answers = await asyncio.gather(*(log.append(make_batch([make_row(1, id="a")])) for _ in range(20)))
         assert sum(answer.first_offset is not None for answer in answers) == 1
 
     async def test_a_repeat_is_found_after_opening_again(self, ground: LogGround) -> None:
+        self.needs(Lack.REPEATS)
         async with ground.open() as log:
             await log.append(make_batch([make_row(n, id=f"id-{n}") for n in range(100)]))
         async with ground.open() as log:
@@ -176,6 +181,7 @@ class LogWriting(LogTests):
         assert [answer.first_offset for answer in answers] == [0, 1]
 
     async def test_repeats_are_counted(self, log: Log) -> None:
+        self.needs(Lack.REPEATS)
         for _ in range(3):
             await log.append(make_batch([make_row(1, id="a")]))
         state = await only(log)

@@ -18,6 +18,7 @@ from weft.core.errors import Busy, Conflict, Corrupt, Invalid, TooLarge, Unavail
 from weft.core.position import Positions, TopicPartition
 from weft.core.times import SECOND_US
 from weft.log.port import Appended, Damage, Log, LogState, Retention
+from weft.log.recent import RecentBatches
 from weft.log.settings import LogSettings
 from weft.log.sqlite.append import Appender, AppendRequest, Flushed, TickRequest
 from weft.log.sqlite.erase import erase, require_searched
@@ -26,7 +27,6 @@ from weft.log.sqlite.groups import Groups
 from weft.log.sqlite.ledger import Gone
 from weft.log.sqlite.partition import Ownership, partitions_in
 from weft.log.sqlite.reading import PartitionReader
-from weft.log.sqlite.recent import RecentBatches
 from weft.log.sqlite.segment import TopicEnd, require_sqlite
 from weft.log.sqlite.state import partition_states, percentile, size_bytes
 from weft.log.sqlite.trim import TrimRule, trim

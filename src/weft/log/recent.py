@@ -29,6 +29,10 @@ class RecentBatches:
             self._size_bytes -= oldest.size_bytes
         return batch
 
+    def find(self, topic: str, partition: int, first_offset: int) -> LogBatch | None:
+        """The batch that begins at an offset, if it is here."""
+        return self._batches.get((topic, partition, first_offset))
+
     def run(self, topic: str, partition: int, offset: int, max_bytes: int) -> list[LogBatch]:
         """The batches here that follow each other from `offset` on, up to about `max_bytes`."""
         found: list[LogBatch] = []

@@ -1,0 +1,147 @@
+"""Kafka's own client, and the only place that imports it: how its parts are set up, and what its errors mean to us."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from weft.core.errors import Unavailable, WeftError
+from weft.log.kafka.address import Address
+
+__all__ = [
+    "OFFSET_BEGINNING",
+    "AdminClient",
+    "Client",
+    "Consumer",
+    "ConsumerGroupTopicPartitions",
+    "KafkaError",
+    "KafkaException",
+    "Message",
+    "NewTopic",
+    "OffsetSpec",
+    "Producer",
+    "TopicPartition",
+    "unavailable",
+]
+
+T = TypeVar("T")
+_RETRY_AFTER_S: Final = 2
+
+Errors = Callable[[KafkaError], None]
+
+
+class Client:
+    """Makes the parts of Kafka's client, all set up alike for one cluster."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._settings = address.settings
+        timeout_ms = int(self._settings.request_timeout_s * 1000)
+        self._common: dict[str, Any] = {
+            "bootstrap.servers": address.bootstrap,
+            "client.id": "weft",
+            "log_level": 0,
+            "socket.timeout.ms": timeout_ms,
+            "socket.connection.setup.timeout.ms": max(timeout_ms, 1000),
+            "socket.keepalive.enable": True,
+            "socket.nagle.disable": True,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1000,
+            "topic.metadata.refresh.interval.ms": int(self._settings.discover_interval_s * 1000),
+            "allow.auto.create.topics": False,
+        }
+        if address.user is not None:
+            self._common |= {
+                "sasl.username": address.user,
+                "sasl.password": address.password or "",
+                "sasl.mechanism": "SCRAM-SHA-512",
+                "security.protocol": "SASL_SSL",
+            }
+        self._common |= self._settings.client
+
+    def producer(self, on_error: Errors) -> Producer:
+        """A producer that keeps order, sends nothing twice and calls nothing delivered that not all in-sync replicas have."""
+        settings = self._settings
+        return Producer(
+            {
+                **self._common,
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": settings.compression,
+                "linger.ms": settings.linger_s * 1000,
+                "batch.num.messages": 100_000,
+                "batch.size": settings.max_message_bytes,
+                "message.max.bytes": settings.max_message_bytes + 65_536,
+                "message.timeout.ms": int(settings.delivery_timeout_s * 1000),
+                "request.timeout.ms": int(min(settings.request_timeout_s, settings.delivery_timeout_s) * 1000),
+                "retry.backoff.ms": 50,
+                # The log's own queue is bounded; this one only holds what that one let through.
+                "queue.buffering.max.messages": 0,
+                "queue.buffering.max.kbytes": 2_097_151,
+                "error_cb": on_error,
+            }
+        )
+
+    def consumer(self, on_error: Errors, *, group: str | None = None) -> Consumer:
+        """A consumer; without a group it only reads where it is told to."""
+        settings = self._settings
+        return Consumer(
+            {
+                **self._common,
+                "group.id": group or "weft",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": group is None,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": int(settings.session_timeout_s * 1000),
+                "heartbeat.interval.ms": int(settings.session_timeout_s * 1000 / 4),
+                "max.poll.interval.ms": 300_000,
+                "queued.min.messages": 20_000,
+                "queued.max.messages.kbytes": max(settings.prefetch_bytes // 1024, 1),
+                "fetch.message.max.bytes": max(settings.max_message_bytes + 65_536, 1_048_576),
+                "fetch.wait.max.ms": 250,
+                "fetch.error.backoff.ms": 50,
+                "check.crcs": True,
+                "error_cb": on_error,
+            }
+        )
+
+    def admin(self) -> AdminClient:
+        """Asks about topics and groups, and makes topics."""
+        return AdminClient(self._common)
+
+    def wait_for(self, answer: "Future[T]") -> T:
+        """The answer of the admin client. Raises KafkaException, or Unavailable where none came."""
+        try:
+            return answer.result(self._settings.request_timeout_s + 1)
+        except TimeoutError as late:
+            raise Unavailable(f"{self.address} does not answer", retry_after_s=_RETRY_AFTER_S) from late
+
+    def unavailable(self, failure: KafkaException) -> WeftError:
+        """What a failure means to us."""
+        return unavailable(self.address, failure)
+
+
+def error_of(failure: KafkaException) -> KafkaError | None:
+    """What Kafka's client says went wrong."""
+    error = failure.args[0] if failure.args else None
+    return error if isinstance(error, KafkaError) else None
+
+
+def unavailable(address: Address, failure: KafkaException) -> Unavailable:
+    """A failure of Kafka's client as ours."""
+    error = error_of(failure)
+    reason = error.str() if error is not None else str(failure)
+    return Unavailable(f"{address} cannot be used: {reason}", retry_after_s=_RETRY_AFTER_S)

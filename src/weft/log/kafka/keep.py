@@ -1,0 +1,209 @@
+"""Keep: the state of the log, the positions of groups, and trimming. All of it asks the brokers; nothing is kept here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from weft.core.errors import Unavailable
+from weft.core.position import Positions, TopicPartition
+from weft.log.kafka.client import (
+    Client,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    OffsetSpec,
+    error_of,
+)
+from weft.log.kafka.client import TopicPartition as KafkaPartition
+from weft.log.kafka.marks import Mark, Marks
+from weft.log.kafka.topics import Topics
+from weft.log.port import PartitionState
+
+Range = tuple[int, int]
+GroupPositions = Mapping[str, Mapping[TopicPartition, int]]
+
+_GONE: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
+
+
+class Keeper:
+    """Asks and keeps house. Blocks: for one thread, not for the loop. Raises Unavailable where no broker answers."""
+
+    def __init__(self, client: Client, topics: Topics, marks: Marks) -> None:
+        self._client = client
+        self._prefix = client.address.settings.prefix
+        self._topics = topics
+        self._marks = marks
+
+    # What there is
+
+    def ranges(self) -> dict[TopicPartition, Range]:
+        """First readable and next offset of every partition that ever held something."""
+        places = {self._place(at): at for at in self._topics.partitions()}
+        starts = self._offsets(list(places), OffsetSpec.earliest())
+        ends = self._offsets(list(places), OffsetSpec.latest())
+        found = {at: (starts[place], ends[place]) for place, at in places.items() if place in starts and place in ends}
+        return {at: bounds for at, bounds in sorted(found.items()) if bounds[1] > 0}
+
+    def _offsets(self, places: Sequence[KafkaPartition], spec: OffsetSpec) -> dict[KafkaPartition, int]:
+        if not places:
+            return {}
+        found: dict[KafkaPartition, int] = {}
+        for place, answer in self._topics.admin.list_offsets(dict.fromkeys(places, spec)).items():
+            try:
+                found[place] = self._client.wait_for(answer).offset
+            except KafkaException as failure:
+                if not _is_gone(failure):
+                    raise
+        return found
+
+    def partition_states(self) -> tuple[list[PartitionState], int]:
+        """Every partition as it stands, and about how many bytes all of them hold."""
+        ranges = self.ranges()
+        lasts = self._lasts(ranges)
+        firsts = self._marks.find((at, start) for at, (start, end) in ranges.items() if 0 < start < end)
+        positions = self.group_positions()
+        states: list[PartitionState] = []
+        size = 0
+        for at, (start, end) in ranges.items():
+            last, first = lasts.get(at), firsts.get((at, start))
+            ticks = 0 if last is None else last.ticks_after
+            trimmed_ticks = ticks if first is None and start else 0 if first is None else first.ticks_before
+            size += (end - start) * (0 if last is None else last.size_bytes)
+            states.append(
+                PartitionState(
+                    topic=at.topic,
+                    partition=at.partition,
+                    start_offset=start,
+                    end_offset=end,
+                    events_total=end - ticks,
+                    events_trimmed=start - trimmed_ticks,
+                    events_erased=0,
+                    repeats_total=0,
+                    max_time_us=None if last is None else last.max_time_us,
+                    appended_at_us=None if last is None else last.received_at_us,
+                    positions={group: offsets[at] for group, offsets in sorted(positions.items()) if at in offsets},
+                )
+            )
+        return states, size
+
+    def _lasts(self, ranges: Mapping[TopicPartition, Range]) -> dict[TopicPartition, Mark]:
+        """The mark of the last message of each partition; where all is trimmed, what this process still knows."""
+        found = self._marks.find((at, end - 1) for at, (start, end) in ranges.items() if end > start)
+        known = {at: self._marks.known(at, end - 1) for at, (_, end) in ranges.items()}
+        return {at: mark for at, (_, end) in ranges.items() if (mark := found.get((at, end - 1)) or known[at]) is not None}
+
+    def ticked(self, topic: str) -> list[tuple[TopicPartition, Mark]]:
+        """The last marks of a topic's partitions."""
+        ranges = {at: bounds for at, bounds in self.ranges().items() if at.topic == topic}
+        return list(self._lasts(ranges).items())
+
+    # Groups
+
+    def group_positions(self) -> GroupPositions:
+        """The committed offsets of every group."""
+        listed = self._client.wait_for(self._topics.admin.list_consumer_groups())
+        names = [group.group_id for group in listed.valid or () if group.group_id.startswith(self._prefix)]
+        answers = {
+            name: self._topics.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name] for name in names
+        }
+        found: dict[str, Mapping[TopicPartition, int]] = {}
+        for name, answer in answers.items():
+            try:
+                offsets = self._client.wait_for(answer).topic_partitions
+            except KafkaException as failure:
+                if not _is_gone(failure):
+                    raise
+                continue
+            if positions := self._positions(offsets):
+                found[name.removeprefix(self._prefix)] = positions
+        return found
+
+    def positions(self, group: str) -> dict[TopicPartition, int]:
+        """The committed offsets of one group."""
+        name = self._prefix + group
+        try:
+            answer = self._topics.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name]
+            return self._positions(self._client.wait_for(answer).topic_partitions)
+        except KafkaException as failure:
+            if _is_gone(failure):
+                return {}
+            raise
+
+    def _positions(self, offsets: "Sequence[KafkaPartition] | None") -> dict[TopicPartition, int]:
+        return {
+            TopicPartition(topic, place.partition): place.offset
+            for place in offsets or ()
+            if place.offset >= 0 and (topic := self._topics.our_name(place.topic)) is not None
+        }
+
+    def forward(self, group: str, positions: Positions) -> list[KafkaPartition]:
+        """What of the positions is further than what the group committed, as Kafka wants it."""
+        known = self.positions(group)
+        return [
+            KafkaPartition(self._topics.kafka_name(at.topic), at.partition, offset)
+            for at, offset in positions.items()
+            if offset > known.get(at, -1)
+        ]
+
+    def commit(self, group: str, offsets: list[KafkaPartition]) -> None:
+        """Commit for a group that has no member at the moment."""
+        name = self._prefix + group
+        answer = self._topics.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(name, offsets)])[name]
+        self.check(self._client.wait_for(answer).topic_partitions or (), group)
+
+    def check(self, places: Sequence[KafkaPartition], group: str) -> None:
+        """Raise Unavailable where a position was not taken; a topic that is gone needs none."""
+        for place in places:
+            if place.error is not None and place.error.code() not in _GONE:
+                raise Unavailable(f"the position of group '{group}' in {place.topic} was not kept: {place.error.str()}")
+
+    # Trimming
+
+    def trim(self, oldest_ms: int) -> int:
+        """Remove what was received before a time and every group has consumed; returns how many events."""
+        ranges = {at: bounds for at, bounds in self.ranges().items() if bounds[0] < bounds[1]}
+        if not ranges:
+            return 0
+        old = self._older(ranges, oldest_ms)
+        positions = self.group_positions()
+        ends: dict[TopicPartition, int] = {}
+        for at, offset in old.items():
+            held = min((offsets[at] for offsets in positions.values() if at in offsets), default=offset)
+            if min(offset, held) > ranges[at][0]:
+                ends[at] = min(offset, held)
+        return self._delete(ranges, ends)
+
+    def _older(self, ranges: Mapping[TopicPartition, Range], oldest_ms: int) -> dict[TopicPartition, int]:
+        """For each partition the first offset that is young."""
+        places = {self._place(at): at for at in ranges}
+        found: dict[TopicPartition, int] = {}
+        for place, offset in self._offsets(list(places), OffsetSpec.for_timestamp(oldest_ms)).items():
+            at = places[place]
+            found[at] = offset if offset >= 0 else ranges[at][1]
+        return found
+
+    def _delete(self, ranges: Mapping[TopicPartition, Range], ends: Mapping[TopicPartition, int]) -> int:
+        if not ends:
+            return 0
+        starts = [(at, ranges[at][0]) for at in ends]
+        nexts = [(at, end) for at, end in ends.items() if end < ranges[at][1]]
+        lasts = [(at, end - 1) for at, end in ends.items()]
+        marks = self._marks.find([*starts, *nexts, *lasts])
+        deleted = self._topics.admin.delete_records(
+            [KafkaPartition(self._topics.kafka_name(at.topic), at.partition, end) for at, end in ends.items()]
+        )
+        for answer in deleted.values():
+            self._client.wait_for(answer)
+        removed = 0
+        for at, end in ends.items():
+            before, last = marks.get((at, ranges[at][0])), marks.get((at, end - 1))
+            ticks = last.ticks_after - before.ticks_before if before is not None and last is not None else 0
+            removed += end - ranges[at][0] - ticks
+        return removed
+
+    def _place(self, at: TopicPartition) -> KafkaPartition:
+        return KafkaPartition(self._topics.kafka_name(at.topic), at.partition)
+
+
+def _is_gone(failure: KafkaException) -> bool:
+    error = error_of(failure)
+    return error is not None and error.code() in _GONE

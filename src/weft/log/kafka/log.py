@@ -1,0 +1,235 @@
+"""The log on Kafka: the loop's side. Sending is in `append`, reading in `read` and `follow`, what is asked in `keep`."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from copy import copy
+from typing import Final, Self, TypeVar
+
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from weft.core.batch import Batch, LogBatch
+from weft.core.clock import Clock
+from weft.core.erasure import Erasure
+from weft.core.errors import Busy, Conflict, TooLarge, Unavailable, Unsupported, WeftError
+from weft.core.position import Positions, TopicPartition
+from weft.core.times import SECOND_US
+from weft.log.kafka.address import parse_address
+from weft.log.kafka.append import Appender, AppendRequest, TickRequest
+from weft.log.kafka.client import Client, KafkaException
+from weft.log.kafka.follow import Follower
+from weft.log.kafka.keep import Keeper
+from weft.log.kafka.marks import Marks
+from weft.log.kafka.read import PartitionReader
+from weft.log.kafka.topics import Topics
+from weft.log.port import Appended, Log, LogState, Retention
+from weft.log.recent import RecentBatches
+from weft.log.settings import LogSettings
+
+_CHUNK_BYTES: Final = 4 * 1024 * 1024
+_ON_THE_WAY_BYTES: Final = 400
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+T = TypeVar("T")
+
+
+class KafkaLog(Log):
+    """The log on a Kafka cluster. `url` is `kafka://host:port[,host:port]/`; `append=False` opens it for reading alone."""
+
+    reach = "network"
+
+    def __init__(self, url: str, *, settings: LogSettings, clock: Clock, append: bool = True) -> None:
+        self._address = parse_address(url, settings.kafka)
+        self._settings = settings
+        self._clock = clock
+        self._may_append = append
+        self._recent = RecentBatches(settings.recent_bytes)
+        self._followers: set[Follower] = set()
+        self._appender: Appender | None = None
+        self._queued_bytes = 0
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        client = Client(self._address)
+        self._client = client
+        self._topics = Topics(client)
+        self._marks = Marks(client, self._topics)
+        self._keeper = Keeper(client, self._topics, self._marks)
+        self._reader = PartitionReader(client, self._topics)
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="kafka-read")
+        self._keeping = ThreadPoolExecutor(1, thread_name_prefix="kafka-keep")
+        try:
+            await asyncio.to_thread(self._topics.partitions)
+        except KafkaException as failure:
+            raise client.unavailable(failure) from failure
+        if self._may_append:
+            self._appender = Appender(client, self._topics, self._marks, clock=self._clock, deliver=self._deliver)
+            self._appender.start()
+        self._is_open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        for follower in self._followers:
+            follower.stop()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        if self._appender is not None:
+            self._appender.close()
+        self._reading.shutdown()
+        self._keeping.shutdown()
+        self._reader.close()
+        self._marks.close()
+
+    # Appending
+
+    async def append(self, batch: Batch) -> Appended:
+        appender = self._require_appender()
+        if batch.count == 0:
+            return Appended(0, None, "replicated")
+        size = batch.size_bytes + _ON_THE_WAY_BYTES * batch.count
+        if self._queued_bytes + size > self._settings.queue_bytes:
+            raise self._too_much(size)
+        if appender.refusal is not None:
+            raise Unavailable(appender.refusal, retry_after_s=2)
+        self._queued_bytes += size
+        answer: asyncio.Future[Appended] = self._loop.create_future()
+        appender.put(AppendRequest(batch, answer, size, _traceparent()))
+        return await answer
+
+    def _too_much(self, size: int) -> Busy | TooLarge:
+        limit = self._settings.queue_bytes
+        if size > limit:
+            return TooLarge(
+                f"a batch of {size} bytes is larger than log.queue_bytes ({limit} bytes); split it", limit=limit, unit="bytes"
+            )
+        return Busy(f"{self._queued_bytes} bytes wait for Kafka already, log.queue_bytes allows {limit}; try again in a second")
+
+    async def tick(self, topic: str, time_us: int) -> None:
+        appender = self._require_appender()
+        others = await self._in_keeping(lambda: self._keeper.ticked(topic))
+        answer: asyncio.Future[None] = self._loop.create_future()
+        appender.put(TickRequest(topic, time_us, answer, others))
+        await answer
+
+    def _deliver(self, finished: Sequence[AppendRequest | TickRequest]) -> None:
+        self._loop.call_soon_threadsafe(self._settle, finished)
+
+    def _settle(self, finished: Sequence[AppendRequest | TickRequest]) -> None:
+        """On the loop: give the answers."""
+        for request in finished:
+            if isinstance(request, AppendRequest):
+                self._queued_bytes -= request.size_bytes
+            outcome = request.outcome
+            if request.answer.done():
+                continue
+            if isinstance(outcome, WeftError):
+                request.answer.set_exception(copy(outcome))
+            elif isinstance(request, TickRequest):
+                request.answer.set_result(None)
+            elif outcome is not None:
+                request.answer.set_result(outcome)
+
+    # Reading
+
+    async def read(self, at: TopicPartition, offset: int, *, max_bytes: int = _CHUNK_BYTES) -> Sequence[LogBatch]:
+        self._require_open()
+        found = self._recent.run(at.topic, at.partition, offset, max_bytes)
+        if found:
+            return found
+        batches = await self._loop.run_in_executor(self._reading, lambda: self._reader.read(at, offset, max_bytes))
+        return [self._share(batch) for batch in batches]
+
+    def _share(self, batch: LogBatch) -> LogBatch:
+        """The batch all readers of this process have; another one only where this is a part of it."""
+        known = self._recent.add(batch)
+        return known if known.count == batch.count else batch
+
+    async def follow(
+        self, group: str, topics: Sequence[str], *, start: Positions | None = None
+    ) -> AsyncGenerator[LogBatch, None]:
+        self._require_open()
+        follower = Follower(self._client, self._topics, group, topics, start)
+        self._followers.add(follower)
+        try:
+            async with aclosing(follower.batches()) as batches:
+                async for batch in batches:
+                    yield self._share(batch)
+        finally:
+            self._followers.discard(follower)
+
+    async def commit(self, group: str, positions: Positions) -> None:
+        self._require_open()
+        members = [follower for follower in self._followers if follower.group == group and follower.is_member]
+        await self._in_keeping(lambda: self._commit(group, positions, members))
+
+    def _commit(self, group: str, positions: Positions, members: Sequence[Follower]) -> None:
+        offsets = self._keeper.forward(group, positions)
+        if not offsets:
+            return
+        for member in members:
+            committed = member.commit(offsets)
+            if committed is not None:
+                self._keeper.check(committed, group)
+                return
+        self._keeper.commit(group, offsets)
+
+    # Keeping
+
+    async def trim(self, retention: Retention) -> int:
+        self._require_appender()
+        if retention.max_age_s is None:
+            return 0
+        oldest_ms = (self._clock.now_us() - int(retention.max_age_s * SECOND_US)) // 1000
+        return await self._in_keeping(lambda: self._keeper.trim(oldest_ms))
+
+    async def erase(self, erasure: Erasure) -> int:
+        raise Unsupported(
+            "Kafka cannot remove single events from a topic; shorten the topic's retention so that they leave with the others, "
+            "and erase them from the store"
+        )
+
+    async def state(self) -> LogState:
+        partitions, size = await self._in_keeping(self._keeper.partition_states)
+        appender = self._appender
+        refusal = None if appender is None else appender.refusal
+        flushes_s = [] if appender is None else sorted(appender.flushes_s.copy())
+        return LogState(
+            partitions=partitions,
+            size_bytes=size,
+            writable=appender is not None and refusal is None,
+            refusal=refusal,
+            flush_p50_s=_percentile(flushes_s, 0.5),
+            flush_p99_s=_percentile(flushes_s, 0.99),
+        )
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise Unavailable("the log is closed")
+
+    def _require_appender(self) -> Appender:
+        self._require_open()
+        if self._appender is None:
+            raise Conflict("this log was opened for reading alone; only a process that appends can do this")
+        return self._appender
+
+    async def _in_keeping(self, work: Callable[[], T]) -> T:
+        self._require_open()
+        try:
+            return await self._loop.run_in_executor(self._keeping, work)
+        except KafkaException as failure:
+            raise self._client.unavailable(failure) from failure
+
+
+def _traceparent() -> str | None:
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    return carrier.get("traceparent")
+
+
+def _percentile(sorted_s: Sequence[float], share: float) -> float | None:
+    return sorted_s[min(int(len(sorted_s) * share), len(sorted_s) - 1)] if sorted_s else None

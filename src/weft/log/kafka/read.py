@@ -1,0 +1,122 @@
+"""Read: batches of one partition from an offset on."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from weft.core.batch import LogBatch
+from weft.core.errors import Unavailable
+from weft.core.position import TopicPartition
+from weft.log.kafka.assemble import Assembler
+from weft.log.kafka.client import Client, Consumer, KafkaError, KafkaException, Message, error_of
+from weft.log.kafka.client import TopicPartition as KafkaPartition
+from weft.log.kafka.message import PLACE, STAMP, index_of
+from weft.log.kafka.topics import Topics
+
+_POLL_S: Final = 0.1
+_AT_ONCE: Final = 1000
+_EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's own name for it
+_UNKNOWN: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the client's own name for it
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - the client's own name for it
+    }
+)
+
+
+class PartitionReader:
+    """Reads partitions one after the other. Blocks: for one thread, not for the loop."""
+
+    def __init__(self, client: Client, topics: Topics) -> None:
+        self._client = client
+        self._topics = topics
+        self._timeout_s = client.address.settings.request_timeout_s
+        self._consumer: Consumer | None = None
+
+    def close(self) -> None:
+        """Let go of the brokers."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def read(self, at: TopicPartition, offset: int, max_bytes: int) -> Sequence[LogBatch]:
+        """At least one batch where there is any, then up to about `max_bytes`. An offset inside a batch gives all of it."""
+        if self._consumer is None:
+            self._consumer = self._client.consumer(_ignore)
+        place = KafkaPartition(self._topics.kafka_name(at.topic), at.partition)
+        try:
+            start, end = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+            if offset >= end:
+                return []
+            return self._read(self._consumer, at, max(offset, start), start, max_bytes)
+        except KafkaException as failure:
+            error = error_of(failure)
+            if error is not None and error.code() in _UNKNOWN:
+                return []
+            raise self._client.unavailable(failure) from failure
+        finally:
+            self._consumer.unassign()
+
+    def _read(self, consumer: Consumer, at: TopicPartition, offset: int, start: int, max_bytes: int) -> Sequence[LogBatch]:
+        self._assign(consumer, at, offset)
+        assembler = Assembler(at.topic, at.partition)
+        found: list[LogBatch] = []
+        size, is_first, is_end = 0, True, False
+        while not is_end and (size < max_bytes or not found):
+            messages, is_end = self._some(consumer, at)
+            if is_first and messages:
+                is_first = False
+                begin = max(_begin(messages[0]), start)
+                if begin < offset:
+                    self._assign(consumer, at, begin)
+                    continue
+            found += assembler.add(messages)
+            size = sum(batch.size_bytes for batch in found)
+        if is_end:
+            found += assembler.rest()
+        return _cut(found, max_bytes)
+
+    def _assign(self, consumer: Consumer, at: TopicPartition, offset: int) -> None:
+        consumer.assign([KafkaPartition(self._topics.kafka_name(at.topic), at.partition, offset)])
+
+    def _some(self, consumer: Consumer, at: TopicPartition) -> tuple[list[Message], bool]:
+        """The next messages, and whether the end was reached."""
+        give_up_s = time.monotonic() + self._timeout_s
+        while (message := consumer.poll(_POLL_S)) is None:
+            if time.monotonic() > give_up_s:
+                raise Unavailable(f"{self._client.address} does not give what stands in {at.topic}/{at.partition}")
+        messages: list[Message] = []
+        for found in (message, *consumer.consume(_AT_ONCE, 0)):
+            error = found.error()
+            if error is None:
+                messages.append(found)
+            elif error.code() == _EOF:
+                return messages, True
+            else:
+                raise KafkaException(error)
+        return messages, False
+
+
+def _begin(message: Message) -> int:
+    """The offset at which the append of a message begins."""
+    offset = message.offset() or 0
+    headers = message.headers()
+    if not headers or len(headers) < 2 or headers[0][0] != STAMP or headers[1][0] != PLACE:
+        return offset
+    place = headers[1][1]
+    return offset - index_of(place) if isinstance(place, bytes) else offset
+
+
+def _cut(batches: list[LogBatch], max_bytes: int) -> list[LogBatch]:
+    """The first ones up to about `max_bytes`."""
+    size = 0
+    for number, batch in enumerate(batches):
+        size += batch.size_bytes
+        if size >= max_bytes:
+            return batches[: number + 1]
+    return batches
+
+
+def _ignore(_: KafkaError) -> None:
+    """What goes wrong shows in the answers."""
