@@ -29,8 +29,8 @@ run: setup ## start Weft on this machine and watch it
 services: setup # the real servers that tests use, where they may be installed
 	@$(BIN)/python -m tests.services.install
 
-test: setup services ## every test
-	$(BIN)/pytest
+test: setup services ## every test, on all cores; tests that share a real server stay together
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 check: setup ## lint, types, import contracts
 	$(BIN)/ruff format --check .
