@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from weft.app.resources import Needs, log_url, store_url
+from weft.app.reach import check_reach
+from weft.app.resources import Needs
 from weft.app.roles import LATER, ROLES, Role
 from weft.app.settings import Settings
-from weft.core.adapters import load_adapter
 from weft.core.errors import Invalid
 
 TOGETHER_PORT: Final = 8000
@@ -35,27 +35,29 @@ class Plan:
 
 
 def make_plan(settings: Settings) -> Plan:
-    """The plan the settings ask for. Raises Invalid, with one sentence, where it cannot work."""
-    roles = _roles(settings.app.services)
+    """The plan the settings ask for. Raises Invalid, with one sentence, where it cannot work, and Unsupported where it needs
+    a package that is not installed."""
+    roles = roles_of(settings.app.services)
     plan = Plan(
         roles=roles,
         host=settings.app.host,
-        port=_port(settings, roles),
+        port=port_of(settings, roles),
         needs=Needs(
-            service=roles[0].name if len(roles) == 1 else TOGETHER_NAME,
+            service=service_of(roles),
             appends=any(role.appends for role in roles),
             owns_store=any(role.owns_store for role in roles),
         ),
     )
-    _check_reach(plan, settings)
-    _check_host(settings)
+    check_reach(settings, [roles])
+    check_host(settings)
     return plan
 
 
-def _roles(names: tuple[str, ...]) -> tuple[Role, ...]:
+def roles_of(names: tuple[str, ...]) -> tuple[Role, ...]:
+    """The roles of these names, in the order in which they start. Raises Invalid for a name that is none."""
     known = {role.name: role for role in ROLES}
     wanted: set[str] = set()
-    for name in (part for entry in names for part in entry.split(",")):
+    for name in (part.strip() for entry in names for part in entry.split(",")):
         if name == "all":
             wanted.update(known)
         elif name in known:
@@ -67,25 +69,20 @@ def _roles(names: tuple[str, ...]) -> tuple[Role, ...]:
     return tuple(role for role in ROLES if role.name in wanted)
 
 
-def _port(settings: Settings, roles: tuple[Role, ...]) -> int:
+def service_of(roles: tuple[Role, ...]) -> str:
+    """The name a process answers with."""
+    return roles[0].name if len(roles) == 1 else TOGETHER_NAME
+
+
+def port_of(settings: Settings, roles: tuple[Role, ...]) -> int:
+    """Where a process that plays these roles listens."""
     if settings.app.port is not None:
         return settings.app.port
     return roles[0].port(settings.app) if len(roles) == 1 else TOGETHER_PORT
 
 
-def _check_reach(plan: Plan, settings: Settings) -> None:
-    if len(plan.roles) == len(ROLES):
-        return
-    for port, url in (("log", log_url(settings.app)), ("store", store_url(settings.app))):
-        if load_adapter(port, url).reach == "process":
-            raise Invalid(
-                f"{port}s of the kind '{url.partition('://')[0]}' live in one process, so roles cannot run apart on it; "
-                f"start all roles together or choose another {port}",
-                field="service",
-            )
-
-
-def _check_host(settings: Settings) -> None:
+def check_host(settings: Settings) -> None:
+    """Raises Invalid where other machines would be let in through open doors."""
     if is_loopback(settings.app.host) or settings.app.environment != "development":
         return
     raise Invalid(

@@ -18,7 +18,7 @@ import uvicorn
 
 from weft.api.uvicorn_protocol import Connection, FramingProtocol
 from weft.app.settings import Settings
-from weft.core.errors import Conflict, Invalid, WeftError
+from weft.core.errors import Conflict, Invalid, Unsupported, WeftError
 from weft.core.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -52,14 +52,21 @@ class _Server(uvicorn.Server):
 
 
 class Stop:
-    """Says when the process is to end: `wait` returns at the first signal (or `set`), a second signal ends it hard."""
+    """Says when the process is to end: `wait` returns at the first signal (or `set`), a second signal ends it hard, after
+    `last_words`."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_words: Callable[[], None] = lambda: None) -> None:
         self._asked = asyncio.Event()
+        self._signalled = False
+        self._last_words = last_words
 
     def set(self) -> None:
         """Ask for the end."""
         self._asked.set()
+
+    def is_set(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._asked.is_set()
 
     async def wait(self) -> None:
         """Until somebody asks for the end."""
@@ -78,16 +85,21 @@ class Stop:
                 loop.remove_signal_handler(number)
 
     def _received(self) -> None:
-        if self._asked.is_set():
+        if self._signalled:
+            self._last_words()
             os._exit(HARD_EXIT)
+        self._signalled = True
         self._asked.set()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to an address; it listens once a server runs on it.
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket bound to an address; it listens once a server runs on it. Other processes of this user may bind a shared one
+    too, and the kernel deals connections out among those that listen.
 
-    Raises Conflict where the port is taken, Invalid where the address is not ours.
+    Raises Conflict where the port is taken, Invalid where the address is not ours, Unsupported where ports cannot be shared.
     """
+    if shared and not hasattr(socket, "SO_REUSEPORT"):
+        raise Unsupported("this system does not let processes share a port; run one process for each port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, kind, protocol)
@@ -95,12 +107,20 @@ def bind(host: str, port: int) -> socket.socket:
         raise Invalid(f"'{host}' is not an address this machine can listen on: {unknown}", field="app.host") from unknown
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
     except OSError as refused:
         listener.close()
         raise _bind_error(host, port, refused) from refused
     listener.setblocking(False)
     return listener
+
+
+def url_of(host: str, port: int) -> str:
+    """The address of a listener as this machine reaches it."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def _bind_error(host: str, port: int, refused: BaseException | None) -> WeftError:

@@ -23,6 +23,8 @@ class RunFile:
     url: str
     pid: int
     started_at_us: int
+    own_url: str | None = None
+    """Where this very process answers, if others answer at `url` too."""
 
     @property
     def is_alive(self) -> bool:

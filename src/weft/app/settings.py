@@ -41,11 +41,28 @@ class AppSettings(BaseModel):
         le=65535,
         description="Port to listen on; by default 8000, or the role's own for a single role. 0 takes a free one.",
     )
+    share_port: bool = Field(
+        default=False,
+        description="Let other processes that play the same roles listen on the same port; each then also answers on one of "
+        "its own on this machine, for probes and scrapers.",
+    )
+    processes: str | None = Field(
+        default=None,
+        coerce_numbers_to_str=True,
+        description="Run every role in processes of its own under one supervisor: 2 for two that take events in, or "
+        "'ingestion=2,storage+dashboard=1'. By default this process plays all its roles itself.",
+    )
     ingestion_port: int = Field(default=8001, ge=0, le=65535, description="Port of a process that plays only ingestion.")
+    analytics_port: int = Field(default=8002, ge=0, le=65535, description="Port kept for analytics, a role of a later version.")
+    alerting_port: int = Field(default=8003, ge=0, le=65535, description="Port kept for alerting, a role of a later version.")
     dashboard_port: int = Field(default=8004, ge=0, le=65535, description="Port of a process that plays only dashboard.")
     storage_port: int = Field(default=8005, ge=0, le=65535, description="Port of a process that plays only storage.")
     metrics_port: int | None = Field(
-        default=None, ge=0, le=65535, description="A second listener that serves nothing but /metrics; off by default."
+        default=None,
+        ge=0,
+        le=65535,
+        description="A further listener that serves nothing but /metrics; off by default. Of several supervised processes each "
+        "has one, on ports that count up from here.",
     )
     drain_notice_s: float = Field(
         default=0.0,

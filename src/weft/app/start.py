@@ -10,43 +10,62 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
+from typing import Final
 
 from weft import __version__
 from weft.api.logger import configure_logging
 from weft.app.application import Application, compose, metrics_alone
 from weft.app.config import Configuration
+from weft.app.crew import make_crew
+from weft.app.leash import Leash
 from weft.app.local_key import make_local_key
 from weft.app.plan import Plan, make_plan
-from weft.app.process import Stop, WorkerFailed, bind, running, serving
+from weft.app.process import Stop, WorkerFailed, bind, running, serving, url_of
 from weft.app.resources import Resources
 from weft.app.run_file import RunFile, announced
 from weft.app.settings import Settings
-from weft.app.welcome import Welcome
-from weft.auth.bootstrap import FirstAdministrator, make_first_administrator
+from weft.app.shared_port import behind_shared_port
+from weft.app.supervise import SUPERVISOR, Supervisor
+from weft.app.welcome import Welcome, welcome_of
+from weft.auth.bootstrap import make_first_administrator
 from weft.core.clock import Clock, SystemClock
 from weft.core.errors import Invalid
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK: Final = "127.0.0.1"
 
-def run(configuration: Configuration, *, welcome: Callable[[Welcome], None]) -> None:
+
+def run(configuration: Configuration, *, welcome: Callable[[Welcome], None], leash: int | None = None) -> None:
     """Run what the configuration asks for until a signal ends it; `welcome` is called once the doors are open.
 
+    `leash` is the descriptor by which a supervisor holds this process: then this is one of its crew, and welcomes nobody.
     Raises a WeftError with one sentence where the process cannot start or cannot go on.
     """
     settings = configuration.settings
+    if leash is None and settings.app.processes is not None:
+        _run_crew(configuration, welcome)
+        return
     plan = make_plan(settings)
-    _configure_logging(settings, plan)
+    _configure_logging(settings, plan.needs.service)
+    held = Leash.of(leash) if leash is not None else None
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_run(configuration, plan, SystemClock(), welcome))
+            runner.run(_run(configuration, plan, SystemClock(), held.tell if held else welcome, held))
     finally:
         gc.unfreeze()  # else DuckDB says at exit that it leaked everything
 
 
-def _configure_logging(settings: Settings, plan: Plan) -> None:
+def _run_crew(configuration: Configuration, welcome: Callable[[Welcome], None]) -> None:
+    crew = make_crew(configuration.settings)
+    _configure_logging(configuration.settings, SUPERVISOR)
+    _make_data_dir(configuration.settings.app.data_dir)
+    asyncio.run(Supervisor(configuration, crew, SystemClock()).run(welcome))
+
+
+def _configure_logging(settings: Settings, service: str) -> None:
     chosen = settings.api.model_copy(update={"log_level": "DEBUG"}) if settings.app.debug else settings.api
-    configure_logging(chosen, service=plan.needs.service)
+    configure_logging(chosen, service=service)
     if not settings.app.debug:
         for talkative in ("alembic", "uvicorn.error"):  # they tell at INFO that they do what they always do
             logging.getLogger(talkative).setLevel(logging.WARNING)
@@ -60,7 +79,9 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: Callable[[Welcome], None]) -> None:
+async def _run(
+    configuration: Configuration, plan: Plan, clock: Clock, welcome: Callable[[Welcome], None], leash: Leash | None
+) -> None:
     settings = configuration.settings
     stop = Stop()
     failures: list[WorkerFailed] = []
@@ -70,7 +91,10 @@ async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: 
         stop.set()
 
     with stop.listening(), ExitStack() as sockets:
-        listener = sockets.enter_context(bind(plan.host, plan.port))
+        if leash is not None:
+            sockets.enter_context(leash.watched(stop))
+        listener = sockets.enter_context(bind(plan.host, plan.port, shared=settings.app.share_port))
+        own = sockets.enter_context(bind(LOOPBACK, 0)) if settings.app.share_port else None
         aside = None
         if settings.app.metrics_port is not None and settings.api.metrics_enabled:
             aside = sockets.enter_context(bind(plan.host, settings.app.metrics_port))
@@ -83,12 +107,25 @@ async def _run(configuration: Configuration, plan: Plan, clock: Clock, welcome: 
                 await stack.enter_async_context(running(application.parts.workers, failed))
                 if aside is not None:
                     await stack.enter_async_context(serving(metrics_alone(resources.metrics), aside, settings))
-                await stack.enter_async_context(serving(application.asgi, listener, settings))
-                run_file = _run_file(plan, listener, clock)
+                door = application.asgi
+                if own is not None:
+                    await stack.enter_async_context(serving(application.asgi, own, settings))
+                    door = behind_shared_port(application.asgi, clock)
+                await stack.enter_async_context(serving(door, listener, settings))
+                run_file = _run_file(plan, listener, own, clock)
                 with announced(settings.app.data_dir, run_file):
                     _tune_interpreter()
                     resources.health.started()
-                    welcome(_welcome(configuration, plan, resources, run_file.url, made))
+                    welcome(
+                        welcome_of(
+                            configuration,
+                            service=plan.needs.service,
+                            roles=plan.role_names,
+                            version=resources.version,
+                            url=run_file.url,
+                            made=made,
+                        )
+                    )
                     await stop.wait()
                     await _drain(resources, application)
     if failures:
@@ -125,33 +162,12 @@ async def _drain(resources: Resources, application: Application) -> None:
         told()
 
 
-def _run_file(plan: Plan, listener: socket.socket, clock: Clock) -> RunFile:
+def _run_file(plan: Plan, listener: socket.socket, own: socket.socket | None, clock: Clock) -> RunFile:
     return RunFile(
         service=plan.needs.service,
         roles=plan.role_names,
         url=url_of(plan.host, listener.getsockname()[1]),
         pid=os.getpid(),
         started_at_us=clock.now_us(),
-    )
-
-
-def url_of(host: str, port: int) -> str:
-    """The address of a listener as this machine reaches it."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-def _welcome(
-    configuration: Configuration, plan: Plan, resources: Resources, url: str, made: FirstAdministrator | None
-) -> Welcome:
-    settings = configuration.settings
-    return Welcome(
-        service=plan.needs.service,
-        roles=plan.role_names,
-        version=resources.version,
-        url=url,
-        data_dir=settings.app.data_dir,
-        is_default_data_dir=configuration.origin(("app", "data_dir")).kind != "flag",
-        first_administrator=made,
-        anonymous_writes=settings.app.environment == "development" and settings.auth.allow_anonymous_writes,
+        own_url=url_of(LOOPBACK, own.getsockname()[1]) if own is not None else None,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from weft.cli.connect import read_configuration
-from weft.cli.options import ConfigOption, DataDirOption, Format, FormatOption
+from weft.cli.options import ConfigOption, DataDirOption, Format, FormatOption, ProcessesOption, ServicesOption
 from weft.cli.output import write_json, write_line, write_note, write_rows
 from weft.core.errors import Conflict
 
@@ -14,12 +14,20 @@ app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True,
 
 
 @app.command()
-def check(config: ConfigOption = None, data_dir: DataDirOption = None) -> None:
+def check(
+    *,
+    service: ServicesOption = None,
+    processes: ProcessesOption = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
     """Look for mistakes in the configuration without starting anything; exits 2 and lists every one."""
+    from weft.app.crew import make_crew
     from weft.app.plan import make_plan
 
-    configuration = read_configuration(config, data_dir)
-    plan = make_plan(configuration.settings)
+    configuration = read_configuration(config, data_dir, services=service or None, processes=processes)
+    settings = configuration.settings
+    plan = make_plan(settings) if settings.app.processes is None else make_crew(settings)
     place = f"{configuration.file}" if configuration.file else "defaults and environment"
     write_line(f"The configuration is fine ({place}): {plan.summary}.")
 

@@ -89,7 +89,7 @@ def _places(url: str | None, data_dir: Path | None, config: Path | None) -> tupl
     from weft.app.run_file import read_run_files
 
     folder = read_configuration(config, data_dir).settings.app.data_dir
-    places = [Place(run.service, run.roles, run.url, run.pid, run.is_alive) for run in read_run_files(folder)]
+    places = [Place(run.service, run.roles, run.own_url or run.url, run.pid, run.is_alive) for run in read_run_files(folder)]
     if not places:
         raise Unreachable(f"no server runs on the data folder {folder}; start one with `weft start`, or name one with --url")
     return places, folder

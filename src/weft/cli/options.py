@@ -27,6 +27,21 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Configuration file; by default ./config.yaml if there is one.", show_default=False),
 ]
+ServicesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--service", "-s", help="Role to play: all, ingestion, storage or dashboard; may be repeated.", show_default="all"
+    ),
+]
+ProcessesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--processes",
+        "-p",
+        help="Run each role in processes of its own: a number for those that take events in, or 'ingestion=2,storage=1'.",
+        show_default="one process plays all roles",
+    ),
+]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Data folder; by default ./weft-data.", show_default=False)
 ]

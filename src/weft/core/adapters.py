@@ -26,7 +26,8 @@ def load_adapter(port: str, url: str) -> type[Any]:
         return known[scheme].load()
     except ModuleNotFoundError as missing:
         raise Unsupported(
-            f"the {port} adapter '{scheme}' needs the package '{missing.name}'; install weft[{scheme}]"
+            f"the {port} adapter '{scheme}' needs the package '{missing.name}', which is not installed; "
+            f"run: pip install 'weft[{scheme}]'"
         ) from missing
 
 

@@ -1,11 +1,9 @@
 """A plan that cannot work is refused before anything is opened."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from weft.app import plan as planning
 from weft.app.plan import Plan, is_loopback, make_plan
 from weft.app.settings import Settings
 from weft.core.errors import Invalid
@@ -72,14 +70,3 @@ def test_development_stays_on_this_machine(host: str) -> None:
 )
 def test_what_counts_as_this_machine(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
-
-
-def test_a_log_that_lives_in_one_process_cannot_be_shared_by_roles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Lonely:
-        reach = "process"
-
-    monkeypatch.setattr(planning, "load_adapter", lambda port, url: Lonely)
-
-    assert plan(services=["all"]).port == 8000
-    with pytest.raises(Invalid, match="cannot run apart"):
-        plan(services=["ingestion"], log_url="lonely://")

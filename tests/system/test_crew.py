@@ -1,0 +1,286 @@
+"""`weft start --processes`: every role in processes of its own, and one command that keeps them up."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.system.deployment import Done, Process, run_weft, wait_until
+
+CLICK = {"type": "web.click", "source": "shop", "data": {"page": "/cart"}}
+
+
+class Crew(Process):
+    """One `weft start --processes`, and what it runs."""
+
+    def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, *arguments, environment=environment)
+        self.folder = folder
+
+    def up(self) -> "Crew":
+        """Itself, once it said that it is up."""
+        wait_until(self._welcomed, "it never was up")
+        return self
+
+    def _welcomed(self) -> bool | None:
+        assert self.exit_code() is None, f"it ended with {self.exit_code()}:\n{self.text}"
+        return "is up" in self.text or None
+
+    def runs(self, role: str) -> list[dict[str, str]]:
+        """The run files of a role's processes."""
+        files = sorted((self.data_dir / "run").glob(f"{role}-*.json"))
+        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+    def pids(self) -> list[int]:
+        return [int(file.stem.rpartition("-")[2]) for file in (self.data_dir / "run").glob("*.json")]
+
+    def shared_url(self, role: str) -> str:
+        return self.runs(role)[0]["url"]
+
+    def weft(self, *arguments: str, check: bool = True) -> Done:
+        return run_weft(*arguments, "--data-dir", str(self.data_dir), cwd=self.folder, check=check)
+
+    def post(self, count: int) -> list[str]:
+        """Ids of new events, over a connection of its own."""
+        url = self.shared_url("ingestion")
+        answer = httpx.post(f"{url}/events/batch", json={"events": [CLICK] * count}, timeout=30)
+        assert answer.status_code == 201, answer.text
+        ids: list[str] = answer.json()["data"]["event_ids"]
+        return ids
+
+    def stored(self) -> set[str]:
+        key = (self.data_dir / "secrets" / "local.key").read_text(encoding="utf-8")
+        parameters = {"limit": "1000", "type": "web.click"}
+        try:
+            answer = httpx.get(
+                f"{self.shared_url('storage')}/events", params=parameters, headers={"X-API-Key": key}, timeout=30
+            )
+        except httpx.TransportError:
+            return set()
+        return {event["id"] for event in answer.json()["data"]}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    started = Crew(
+        tmp_path_factory.mktemp("crew"), "--processes", "2", "--metrics-port", "0",
+        environment={"WEFT_INGEST__HOST_SOURCE": "true", "WEFT_API__LOG_FORMAT": "json"},
+    )  # fmt: skip
+    try:
+        yield started.up()
+    finally:
+        started.signal(signal.SIGTERM)
+        started.wait()
+
+
+def other_url(run: Mapping[str, str]) -> str:
+    """Where one process answers for itself."""
+    return run["own_url"] or run["url"]
+
+
+@pytest.mark.contract("SF-14", "SF-25")
+def test_clients_see_one_address_and_both_processes_take_events_in(crew: Crew) -> None:
+    assert len({run["url"] for run in crew.runs("ingestion")}) == 1
+    partitions: set[int] = set()
+
+    def post_once() -> bool | None:
+        answer = httpx.post(f"{crew.shared_url('ingestion')}/events", json=CLICK, timeout=30).json()
+        partitions.add(answer["data"]["partition"])
+        return len(partitions) > 1 or None
+
+    wait_until(post_once, "one of the two processes never got a connection")
+    ids = crew.post(20)
+    wait_until(lambda: set(ids) <= crew.stored() or None, "what the doors took in never was in the store")
+
+
+@pytest.mark.contract("SF-25", "SF-27", "SF-28")
+def test_the_command_line_shows_every_process(crew: Crew) -> None:
+    status = json.loads(crew.weft("status", "--format", "json").stdout)
+
+    assert sorted(process["service"] for process in status["processes"]) == [
+        "dashboard", "ingestion", "ingestion", "storage",
+    ]  # fmt: skip
+    assert {process["status"] for process in status["processes"]} == {"healthy"}
+    assert len({process["url"] for process in status["processes"]}) == 4, "each must be asked by itself"
+    health = json.loads(crew.weft("health", "--service", "ingestion", "--format", "json").stdout)
+    assert len(health) == 2
+
+
+def test_each_process_counts_for_itself_and_the_shared_port_says_so(crew: Crew) -> None:
+    shared = httpx.get(f"{crew.shared_url('ingestion')}/metrics")
+    assert shared.status_code == 404
+    assert "app.metrics_port" in shared.json()["message"]
+    assert httpx.get(f"{crew.shared_url('ingestion')}/health").json()["service"] == "ingestion"
+    before = taken_in(crew)
+
+    crew.post(7)
+    crew.post(5)
+
+    assert taken_in(crew) - before == 12
+    assert httpx.get(f"{crew.shared_url('storage')}/metrics").status_code == 200, "nobody else listens there"
+
+
+def taken_in(crew: Crew) -> float:
+    """Clicks that all doors together took in."""
+    total = 0.0
+    for run in crew.runs("ingestion"):
+        text = httpx.get(f"{other_url(run)}/metrics").text
+        for family in text_string_to_metric_families(text):
+            total += sum(
+                sample.value
+                for sample in family.samples
+                if sample.name == "weft_events_total" and sample.labels["outcome"] == "accepted"
+            )
+    return total
+
+
+@pytest.mark.contract("SF-334")
+def test_one_process_samples_this_machine(crew: Crew) -> None:
+    key = (crew.data_dir / "secrets" / "local.key").read_text(encoding="utf-8")
+
+    def told() -> list[str] | None:
+        whys: list[str] = []
+        for run in crew.runs("ingestion"):
+            verdict = httpx.get(f"{other_url(run)}/api/v1/verdict", headers={"X-API-Key": key}).json()
+            whys += [finding["why"] for finding in verdict["findings"] if finding["code"] == "ingest.host_source"]
+        return whys if not any("yet" in why for why in whys) else None
+
+    whys = wait_until(told, "nobody ever sampled")
+
+    assert len(whys) == 2
+    assert sum("Another process" in why for why in whys) == 1
+
+
+def test_a_process_that_is_killed_comes_back_and_the_others_take_its_load(crew: Crew) -> None:
+    victim, other = (int(run["pid"]) for run in crew.runs("ingestion"))
+    os.kill(victim, signal.SIGKILL)
+
+    ids = crew.post(3)  # at once: the other one listens
+
+    def replaced() -> bool | None:
+        pids = {int(run["pid"]) for run in crew.runs("ingestion")}
+        return (len(pids) == 2 and victim not in pids and other in pids) or None
+
+    wait_until(replaced, "it never came back")
+    assert "process_ended" in crew.text
+    ids += crew.post(3)
+    wait_until(lambda: set(ids) <= crew.stored() or None, "something is missing")
+
+
+def test_the_one_that_writes_the_store_comes_back_at_its_address_and_catches_up(crew: Crew) -> None:
+    (before,) = crew.runs("storage")
+    os.kill(int(before["pid"]), signal.SIGKILL)
+    ids = crew.post(5)
+
+    wait_until(lambda: set(ids) <= crew.stored() or None, "the store never caught up")
+    after = crew.runs("storage")[-1]
+    assert after["pid"] != before["pid"]
+    assert after["url"] == before["url"]
+
+
+def test_a_process_that_is_asked_to_end_drains_and_is_replaced(crew: Crew) -> None:
+    victim = int(crew.runs("ingestion")[0]["pid"])
+    os.kill(victim, signal.SIGTERM)
+
+    wait_until(lambda: "process_starts_again" in crew.text or None, "the supervisor did not notice")
+    wait_until(lambda: (len(crew.runs("ingestion")) == 2 and not is_alive(victim)) or None, "nobody took its place")
+
+
+def test_everything_it_prints_but_the_welcome_is_a_log_line(tmp_path: Path, crew: Crew) -> None:
+    welcome = crew.text.split("Weft ", 1)[1].split("Ctrl-C stops it.", 1)[0]
+    rest = crew.text.replace(f"Weft {welcome}Ctrl-C stops it.", "")
+
+    assert welcome.count("2 x ingestion on http://127.0.0.1:") == 1
+    assert crew.text.count("is up") == 1
+    services = {json.loads(line)["service"] for line in rest.splitlines() if line.strip()}
+    assert services <= {"supervisor", "storage", "dashboard", "ingestion"}
+
+
+@pytest.mark.contract("SF-25")
+def test_a_stop_ends_the_doors_first_and_the_store_last(tmp_path: Path) -> None:
+    crew = Crew(tmp_path, "--processes", "2", "--service", "ingestion", "--service", "storage").up()
+    pids = crew.pids()
+    assert len(pids) == 3
+    ids = crew.post(10)
+
+    assert crew.stop() == 0
+
+    drained = re.findall(r'"service":"(\w+)","message":"draining"', crew.text)
+    assert drained == ["supervisor", "ingestion", "ingestion", "storage"]
+    assert not any(is_alive(pid) for pid in pids)
+    assert list((crew.data_dir / "run").iterdir()) == []
+    crew = Crew(tmp_path, "--processes", "1", "--service", "storage").up()
+    wait_until(lambda: crew.stored() == set(ids) or None, "something is missing after the stop")
+    assert crew.stop() == 0
+
+
+def test_when_the_supervisor_is_killed_its_processes_end_in_order(tmp_path: Path) -> None:
+    crew = Crew(tmp_path, "--processes", "2", "--service", "ingestion").up()
+    pids = crew.pids()
+    crew.post(3)
+
+    crew.kill()
+
+    wait_until(lambda: not any(is_alive(pid) for pid in pids) or None, "they went on without their supervisor")
+    assert list((crew.data_dir / "run").iterdir()) == [], "they ended in order"
+
+
+def test_a_second_ctrl_c_ends_everything_at_once(tmp_path: Path) -> None:
+    crew = Crew(tmp_path, "--processes", "1", "--service", "ingestion", environment={"WEFT_APP__DRAIN_NOTICE_S": "100"}).up()
+    (pid,) = crew.pids()
+    crew.signal(signal.SIGINT)
+    crew.wait_for("draining")
+    began = time.monotonic()
+    crew.signal(signal.SIGINT)
+
+    assert crew.wait() == 130
+    wait_until(lambda: not is_alive(pid) or None, "it drains on")
+    assert time.monotonic() - began < 30
+
+
+def test_ports_that_are_taken_are_one_sentence(tmp_path: Path, free_port: int) -> None:
+    def start(*arguments: str) -> Done:
+        return run_weft("start", "--data-dir", str(tmp_path / "data"), *arguments, cwd=tmp_path, check=False)
+
+    listening = ["python3", "-m", "http.server", "--bind", "127.0.0.1", str(free_port)]
+    with subprocess.Popen(listening, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as other:
+        try:
+            wait_until(lambda: answers(free_port), "the other program is not up")
+            done = start("--processes", "2", "--service", "ingestion", "--port", str(free_port))
+        finally:
+            other.kill()
+    assert done.returncode == 1
+    assert f"port {free_port} on 127.0.0.1 is taken by another program" in done.stderr
+
+
+def answers(port: int) -> bool | None:
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/")
+    except httpx.TransportError:
+        return None
+    return True
+
+
+def test_a_plan_that_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    for arguments in (("start",), ("config", "check")):
+        done = run_weft(*arguments, "--data-dir", str(tmp_path / "data"), "--processes", "storage=2", cwd=tmp_path, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith("weft: a store of the kind 'parquet' has one writer")
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()
