@@ -9,6 +9,7 @@ from weft.app.resources import Resources
 from weft.app.settings import AppSettings
 from weft.app.write_store import write_store
 from weft.ingest import routes as doors
+from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
 from weft.query.routes import dead_letters, erasures, events, metrics, series, topics
 from weft.store.checks import checks as store_checks
@@ -31,7 +32,13 @@ class Role:
 async def ingestion(resources: Resources) -> Parts:
     """The doors, the source of this machine's own state, and single events read back."""
     log = await resources.log()
-    ingest = IngestParts.build(resources.settings.ingest, log=log, clock=resources.clock, metrics=resources.metrics)
+    ingest = IngestParts.build(
+        resources.settings.ingest,
+        log=log,
+        clock=resources.clock,
+        metrics=resources.metrics,
+        host_turn=HostTurn(resources.settings.app.data_dir / "host.lock"),
+    )
     return Parts(
         routers=(doors.router, events.router),
         hot_routes=doors.hot_routes(ingest),
@@ -56,9 +63,13 @@ async def storage(resources: Resources) -> Parts:
     """The store's writer, events read back, and events erased."""
     log, store = await resources.log(), await resources.store()
     query = await resources.query()
+    writer = await write_store(log, store, resources.clock)
+    resources.metrics.add_counter(
+        "store_writer_events_total", "Events this process handed to the store.", (), lambda: [((), writer.events_total)]
+    )
     return Parts(
         routers=(events.router, erasures.router, topics.router, dead_letters.router),
-        workers=(await write_store(log, store, resources.clock), query.feeds),
+        workers=(writer, query.feeds),
         checks=store_checks(store, settings=resources.settings.store),
         draining=(query.feeds.close,),
     )

@@ -85,6 +85,9 @@ def host_finding(host: HostSource) -> Finding:
     if host.dropped_why is not None:
         why = f"The log does not take this machine's samples: {host.dropped_why} ({host.dropped_total} dropped so far)."
         return Finding(code=HOST_SOURCE, level=Level.LOOK, why=why, parameters=parameters)
+    if host.is_left_to_another:
+        why = "Another process on this data folder samples this machine."
+        return Finding(code=HOST_SOURCE, level=Level.FINE, why=why, parameters=parameters)
     if not host.sampled_total:
         return Finding(code=HOST_SOURCE, level=Level.UNKNOWN, why="No sample of this machine was written yet.")
     why = (

@@ -17,6 +17,7 @@ from weft.core.clock import Clock
 from weft.core.errors import Busy, StorageFull, Unavailable
 from weft.ingest.accept import Acceptor
 from weft.ingest.decode import Decoder
+from weft.ingest.host_turn import HostTurn
 from weft.ingest.settings import IngestSettings
 
 logger = logging.getLogger(__name__)
@@ -39,11 +40,14 @@ class Counters:
 class HostSource:
     """A worker that writes the state of this machine into the log."""
 
-    def __init__(self, settings: IngestSettings, *, decoder: Decoder, acceptor: Acceptor, clock: Clock) -> None:
+    def __init__(
+        self, settings: IngestSettings, *, decoder: Decoder, acceptor: Acceptor, clock: Clock, turn: HostTurn | None = None
+    ) -> None:
         self._settings = settings
         self._decoder = decoder
         self._acceptor = acceptor
         self._clock = clock
+        self._turn = turn
         self._source = f"host/{platform.node() or 'localhost'}"
         self._before: Counters | None = None
         self.sampled_total = 0
@@ -52,6 +56,8 @@ class HostSource:
         """Samples that the log could not take."""
         self.dropped_why: str | None = None
         """Why the newest sample was dropped; None while samples are taken."""
+        self.is_left_to_another = False
+        """Whether another process on the same data folder samples this machine."""
 
     @property
     def name(self) -> str:
@@ -61,9 +67,16 @@ class HostSource:
         """Sample until cancelled."""
         await asyncio.to_thread(self.sample)  # the first one only sets the marks that rates are counted from
         started()
-        while True:
-            await asyncio.sleep(self._settings.host_interval_s)
-            await self.write(await asyncio.to_thread(self.sample))
+        try:
+            while True:
+                await asyncio.sleep(self._settings.host_interval_s)
+                sample = await asyncio.to_thread(self.sample)
+                self.is_left_to_another = self._turn is not None and not self._turn.take()
+                if not self.is_left_to_another:
+                    await self.write(sample)
+        finally:
+            if self._turn is not None:
+                self._turn.give_back()
 
     async def write(self, sample: dict[str, float]) -> None:
         """Write one sample; where the log cannot take it now, count it and go on."""

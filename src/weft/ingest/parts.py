@@ -15,6 +15,7 @@ from weft.ingest.checks import ingest_checks
 from weft.ingest.decode import Decoder
 from weft.ingest.history import IntakeHistory
 from weft.ingest.host_source import HostSource
+from weft.ingest.host_turn import HostTurn
 from weft.ingest.rules import Rules, read_catalogue
 from weft.ingest.settings import IngestSettings
 from weft.log.port import Log
@@ -34,14 +35,19 @@ class IngestParts:
     host: HostSource | None
 
     @classmethod
-    def build(cls, settings: IngestSettings, *, log: Log, clock: Clock, metrics: Metrics) -> Self:
-        """Everything the doors need, from the log they write to. Raises Invalid for a schema file that is none."""
+    def build(
+        cls, settings: IngestSettings, *, log: Log, clock: Clock, metrics: Metrics, host_turn: HostTurn | None = None
+    ) -> Self:
+        """Everything the doors need, from the log they write to. Of processes with the same `host_turn` file one samples the
+        machine. Raises Invalid for a schema file that is none."""
         catalogue = read_catalogue(settings)
         rules = Rules.of(settings, catalogue)
         history = IntakeHistory(clock)
         acceptor = Acceptor(log, clock=clock, metrics=metrics, history=history, settings=settings)
         decoder = Decoder(rules, clock)
-        host = HostSource(settings, decoder=decoder, acceptor=acceptor, clock=clock) if settings.host_source else None
+        host = None
+        if settings.host_source:
+            host = HostSource(settings, decoder=decoder, acceptor=acceptor, clock=clock, turn=host_turn)
         return cls(
             settings=settings,
             clock=clock,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from weft.core.errors import Busy, StorageFull
 from weft.core.position import TopicPartition
 from weft.core.verdict import Level
 from weft.ingest.checks import host_finding
+from weft.ingest.host_source import HostSource
+from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
 from weft.ingest.rules import DataSchema
 from weft.ingest.settings import IngestSettings
@@ -204,3 +206,37 @@ async def test_the_host_source_works_until_it_is_cancelled(log: GatedLog, clock:
         await task
     assert IngestParts.build(IngestSettings(host_source=False), log=log, clock=clock, metrics=Metrics()).workers == ()
     assert set(parts.own_checks()) == {"ingest.rate", "ingest.rejected", "ingest.host_source"}
+
+
+async def until(look: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if look():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came true")
+
+
+async def test_of_two_processes_on_one_folder_one_samples_and_the_other_takes_over(
+    log: GatedLog, clock: ManualClock, tmp_path: Path
+) -> None:
+    settings = IngestSettings(host_interval_s=0.1)
+
+    async def begin() -> tuple[HostSource, asyncio.Task[None]]:
+        # A turn of each one's own, as two processes have: the file is what they share.
+        parts = IngestParts.build(settings, log=log, clock=clock, metrics=Metrics(), host_turn=HostTurn(tmp_path / "host.lock"))
+        assert parts.host is not None
+        return parts.host, asyncio.create_task(parts.host.run(lambda: None))
+
+    first, first_task = await begin()
+    await until(lambda: first.sampled_total > 0)
+    second, second_task = await begin()
+    await until(lambda: second.is_left_to_another)
+    assert second.sampled_total == 0, "the same machine would be in the log twice"
+    assert "Another process" in host_finding(second).why
+    assert host_finding(second).level is Level.FINE
+
+    first_task.cancel()
+    await until(lambda: second.sampled_total > 0)
+    assert not second.is_left_to_another
+    second_task.cancel()
+    await asyncio.gather(first_task, second_task, return_exceptions=True)
