@@ -132,6 +132,7 @@ if __name__ == "__main__":
         ws=FramingProtocol,
         loop="uvloop",
         lifespan="on",
+        proxy_headers=False,
         log_level="error",
         access_log=False,
     )
