@@ -4,6 +4,7 @@ import inspect
 
 from docs.generator.page import cell, header
 from weft.core.adapters import adapter_schemes
+from weft.testing.waivers import WAIVERS
 
 PORTS = ("log", "store", "cache")
 
@@ -19,5 +20,16 @@ def render() -> str:
             adapter = point.load()
             first = (inspect.getdoc(adapter) or "").split("\n\n")[0]
             lines.append(f"| `{scheme}://` | `{point.value.replace(':', '.')}` | {adapter.reach} | {cell(first)} |")
-        lines.append("")
+        lines += ["", *_waivers(port)]
     return "\n".join(lines)
+
+
+def _waivers(port: str) -> list[str]:
+    """What adapters of a port declare that they cannot keep, or nothing where all keep everything."""
+    rows = [
+        f"| {adapter.partition('/')[2]} | {lack.value} | {cell(reason)} |"
+        for adapter, lacks in WAIVERS.items()
+        if adapter.startswith(f"{port}/")
+        for lack, reason in lacks.items()
+    ]
+    return ["What an adapter cannot do:", "", "| adapter | cannot | because |", "|---|---|---|", *rows, ""] if rows else []
