@@ -43,3 +43,24 @@ def test_every_adapter_can_be_loaded_and_follows_its_port() -> None:
             assert not getattr(adapter, "__abstractmethods__", None), f"{adapter} leaves methods of its port open"
             assert adapter.reach in {"process", "host", "network"}
             assert (adapter.__doc__ or "").strip(), f"{adapter} does not say what it is"
+
+
+def test_an_adapter_whose_library_is_missing_names_an_extra_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    from weft.core.adapters import load_adapter
+    from weft.core.errors import Unsupported
+
+    def without_library(_: EntryPoint) -> None:
+        raise ModuleNotFoundError(name="a_library")
+
+    monkeypatch.setattr(EntryPoint, "load", without_library)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    embedded = {"sqlite", "parquet", "memory"}
+    for port, scheme, _ in _adapters():
+        if scheme in embedded:
+            continue
+        with pytest.raises(Unsupported) as refused:
+            load_adapter(port, f"{scheme}://somewhere")
+        named = refused.value.message.rpartition("weft[")[2].partition("]")[0]
+        assert named in extras, f"{scheme}:// names the extra '{named}'"

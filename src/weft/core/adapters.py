@@ -27,8 +27,21 @@ def load_adapter(port: str, url: str) -> type[Any]:
     except ModuleNotFoundError as missing:
         raise Unsupported(
             f"the {port} adapter '{scheme}' needs the package '{missing.name}', which is not installed; "
-            f"run: pip install 'weft[{scheme}]'"
+            f"run: pip install 'weft[{_extra(known[scheme])}]'"
         ) from missing
+
+
+def _extra(point: EntryPoint) -> str:
+    """The extra that brings an adapter's library: it is called as the adapter's package in its room."""
+    return point.module.split(".")[2]
+
+
+def _distribution(point: EntryPoint) -> str:
+    """What to install for an adapter: of ours an extra of Weft, called like the adapter's folder."""
+    ours = point.module.split(".")
+    if ours[0] == "weft":
+        return f"weft[{ours[2]}]"
+    return point.dist.name if point.dist is not None else ours[0]
 
 
 def _listing(schemes: dict[str, EntryPoint]) -> str:
