@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import pytest
 
-from tests.services.install import KAFKA, POSTGRES, REDIS, Need
+from tests.services.install import KAFKA, POSTGRES, RABBITMQ, REDIS, Need
 from tests.services.kafka_server import KafkaServer
 from tests.services.postgres import PostgresServer
+from tests.services.rabbitmq_server import RabbitmqServer
 from tests.services.redis import RedisServer
 from tests.services.server import Server
 
@@ -54,3 +55,9 @@ def redis_server(services_folder: Path) -> Generator[Server]:
 def kafka_server(services_folder: Path) -> Generator[KafkaServer]:
     """Kafka, shared: use a prefix of your own for topics and groups."""
     yield from run_server(KafkaServer(services_folder / "kafka"), KAFKA)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(services_folder: Path) -> Generator[RabbitmqServer]:
+    """RabbitMQ, shared: make a virtual host of your own on it (`create_vhost`)."""
+    yield from run_server(RabbitmqServer(services_folder / "rabbitmq"), RABBITMQ)

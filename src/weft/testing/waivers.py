@@ -13,6 +13,10 @@ WAIVERS: Final[Mapping[str, Mapping[StrEnum, str]]] = {
         LogLack.REPEATS: "several processes append to a topic and none knows all its events; the store recognises the repeats",
         LogLack.TRIM_SIZE: "Kafka's clients are not told how many bytes a topic takes; set retention.bytes on the topic",
     },
+    "log/rabbitmq": {
+        LogLack.TRIM: "RabbitMQ retires whole segments of a stream by age and size, whether or not every group has read them",
+        LogLack.ERASE: "the streams of RabbitMQ only grow at their end; single events leave them with their segment",
+    },
     "cache/memory": {
         CacheLack.SHARING: "it lives inside one process; processes that shall share limits and revocations need Redis",
     },
