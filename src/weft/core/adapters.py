@@ -27,13 +27,8 @@ def load_adapter(port: str, url: str) -> type[Any]:
     except ModuleNotFoundError as missing:
         raise Unsupported(
             f"the {port} adapter '{scheme}' needs the package '{missing.name}', which is not installed; "
-            f"run: pip install 'weft[{_extra(known[scheme])}]'"
+            f"run: pip install '{_distribution(known[scheme])}'"
         ) from missing
-
-
-def _extra(point: EntryPoint) -> str:
-    """The extra that brings an adapter's library: it is called as the adapter's package in its room."""
-    return point.module.split(".")[2]
 
 
 def _distribution(point: EntryPoint) -> str:
