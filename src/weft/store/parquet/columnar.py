@@ -28,6 +28,13 @@ def is_equal(values: Any, wanted: str) -> Bools:
     return _compute.fill_null(_compute.equal(values, text), False).to_numpy(zero_copy_only=False)
 
 
+def is_one_of(values: Any, wanted: Sequence[str]) -> Bools:
+    """Which values are one of these texts; a missing value is none."""
+    if len(wanted) == 1:
+        return is_equal(values, wanted[0])
+    return _compute.is_in(values, value_set=pa.array(wanted, pa.string())).to_numpy(zero_copy_only=False)
+
+
 def is_uuid7(ids: Any) -> Bools:
     """Which texts look like a UUIDv7."""
     long_enough = _compute.equal(_compute.utf8_length(ids), 36).to_numpy(zero_copy_only=False)
@@ -62,6 +69,12 @@ def kept_batch(batch: pa.RecordBatch, keep: Bools) -> pa.RecordBatch:
 def ordered(table: pa.Table, order: Int64s) -> pa.Table:
     """The rows in another order."""
     return _arrow.Table.take(table, pa.array(order))
+
+
+def ordered_by(batch: pa.RecordBatch, columns: Sequence[str], sign: int) -> pa.RecordBatch:
+    """The rows in the order of some columns, falling where the sign is negative."""
+    direction = "ascending" if sign > 0 else "descending"
+    return _arrow.RecordBatch.sort_by(batch, [(column, direction) for column in columns])
 
 
 def concatenated(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

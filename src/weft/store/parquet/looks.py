@@ -7,13 +7,12 @@ counts. The last look has no edge and everything in it.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import pyarrow as pa
-
 from weft.core.columns import EVENT_SCHEMA
 from weft.store.cursor import decode
 from weft.store.parquet.layout import PAGE_ROWS, StoredFile
 from weft.store.parquet.scan import Scan
 from weft.store.parquet.slices import PagedFiles, PageSpan
+from weft.store.parquet.tail import chunk_of
 from weft.store.query import Select
 
 Look = tuple[Scan, int | None]
@@ -63,7 +62,7 @@ def _scanned(scan: Scan, select: Select, files: Sequence[StoredFile]) -> Iterato
             rows += files[taken].rows
             taken += 1
         if taken < len(files):
-            yield Scan(scan.folder, scan.asked, files[:taken], scan.tail), _edge(files[taken], select)
+            yield Scan(scan.folder, scan.asked, files[:taken], scan.chunks), _edge(files[taken], select)
         enough *= 8
     yield scan, None
 
@@ -118,7 +117,6 @@ def _with_pages(paged: PagedFiles, scan: Scan, entries: Sequence[_Entry]) -> Sca
     by_file: dict[StoredFile, list[PageSpan]] = {}
     for file, page in entries:
         by_file.setdefault(file, []).append(page)
-    tables = [paged.get(file.path, file.file_id).read(pages).cast(EVENT_SCHEMA) for file, pages in by_file.items()]
-    if scan.tail is not None:
-        tables.append(scan.tail)
-    return Scan(scan.folder, scan.asked, (), pa.concat_tables(tables) if tables else None)
+    tables = [paged.get(file.path, file.file_id).read(pages) for file, pages in by_file.items()]
+    chunks = [chunk_of(events) for table in tables for events in table.cast(EVENT_SCHEMA).to_batches()]
+    return Scan(scan.folder, scan.asked, (), (*chunks, *scan.chunks))

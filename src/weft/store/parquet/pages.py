@@ -8,6 +8,7 @@ from weft.store.parquet.conditions import Parameters
 from weft.store.parquet.engine import Engine
 from weft.store.parquet.events import EVENT_COLUMNS, EVENT_NAMES, to_event
 from weft.store.parquet.looks import looks
+from weft.store.parquet.pick import can_pick, pick
 from weft.store.parquet.scan import Scan
 from weft.store.parquet.slices import PagedFiles
 from weft.store.parquet.tally import count_all
@@ -33,6 +34,8 @@ def select_page(engine: Engine, paged: PagedFiles, scan: Scan, select: Select) -
 def _look(engine: Engine, scan: Scan, select: Select, edge_us: int | None) -> list[tuple[Any, ...]]:
     if scan.is_empty:
         return []
+    if not scan.files and can_pick(scan.asked):
+        return pick(scan.chunks, select, edge_us)
     parameters = Parameters()
     more = _within(select, edge_us, parameters)
     direction = "DESC" if select.order == "desc" else "ASC"

@@ -12,6 +12,7 @@ from weft.core.times import HOUR_US
 from weft.store.parquet.conditions import Parameters, conditions, is_inside, may_hold, within
 from weft.store.parquet.layout import StoredFile
 from weft.store.parquet.shelf import View
+from weft.store.parquet.tail import Chunk
 from weft.store.query import Filter
 
 TAIL: Final = "tail"
@@ -28,17 +29,20 @@ class Scan:
     folder: Path
     asked: Filter
     files: Sequence[StoredFile]
-    tail: pa.Table | None
+    chunks: Sequence[Chunk]
+    """Events in memory: of the tail, or read from pages."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nowhere to look."""
-        return not self.files and self.tail is None
+        return not self.files and not self.chunks
 
     @property
     def tables(self) -> dict[str, pa.Table]:
         """The Arrow tables its SQL names."""
-        return {} if self.tail is None else {TAIL: self.tail}
+        if not self.chunks:
+            return {}
+        return {TAIL: pa.Table.from_batches([chunk.events.select(EVENT_SCHEMA.names) for chunk in self.chunks])}
 
     def split(self) -> "tuple[list[StoredFile], Scan]":
         """The files whose events all lie in the range and in one hour, so that nobody needs to look at their times; and the
@@ -63,7 +67,7 @@ class Scan:
         if others.files:
             source = f"read_parquet({parameters.add(self._paths(others.files))}, hive_partitioning = false)"
             parts.append(f"SELECT {columns.replace(HOUR, HOUR_OF_TIME)} FROM {source} WHERE {timed}")
-        if self.tail is not None:
+        if self.chunks:
             parts.append(f"SELECT {columns.replace(HOUR, HOUR_OF_TIME)} FROM {TAIL} WHERE {timed}")
         return " UNION ALL ".join(parts)
 
@@ -79,7 +83,4 @@ def floored(time: str, width: str | int) -> str:
 def scan_for(folder: Path, view: View, asked: Filter) -> Scan:
     """The scan of a view for a filter."""
     files = [file for file in view.files if may_hold(file, asked)]
-    tail = view.tail.table(asked.topic, asked.start_us, asked.end_us)
-    if tail is not None:
-        tail = tail.select(EVENT_SCHEMA.names)
-    return Scan(folder, asked, files, tail)
+    return Scan(folder, asked, files, view.tail.within(asked.topic, asked.start_us, asked.end_us))

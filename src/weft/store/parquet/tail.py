@@ -48,7 +48,7 @@ class Tail:
         """This tail and more events."""
         if not events.num_rows:
             return self
-        added = _chunk(events)
+        added = chunk_of(events)
         chunks = _merged((*self.chunks.get(topic, ()), added))
         return Tail({**self.chunks, topic: chunks}, self.rows + added.rows, self.size_bytes + added.size_bytes)
 
@@ -69,14 +69,17 @@ class Tail:
         """Without the events of a topic at these (partition, offset)."""
         return self._kept(lambda name, chunk: _keep_others(chunk.events, rows) if name == topic else None)
 
-    def table(self, topic: str, start_us: int | None = None, end_us: int | None = None) -> pa.Table | None:
-        """The events of a topic as one table, leaving out chunks outside the range; None where nothing is left."""
-        batches = [
-            chunk.events
+    def table(self, topic: str) -> pa.Table:
+        """The events of a topic as one table."""
+        return pa.Table.from_batches([chunk.events for chunk in self.chunks.get(topic, ())], TAIL_SCHEMA)
+
+    def within(self, topic: str, start_us: int | None, end_us: int | None) -> tuple[Chunk, ...]:
+        """The chunks of a topic that may hold events of the range."""
+        return tuple(
+            chunk
             for chunk in self.chunks.get(topic, ())
             if (start_us is None or chunk.max_us >= start_us) and (end_us is None or chunk.min_us < end_us)
-        ]
-        return pa.Table.from_batches(batches) if batches else None
+        )
 
     def _kept(self, choose: Callable[[str, Chunk], Bools | None]) -> "Tail":
         chunks: dict[str, tuple[Chunk, ...]] = {}
@@ -87,14 +90,15 @@ class Tail:
                 if keep is None or keep.all():
                     new.append(chunk)
                 elif keep.any():
-                    new.append(_chunk(kept_batch(chunk.events, keep)))
+                    new.append(chunk_of(kept_batch(chunk.events, keep)))
             if new:
                 chunks[topic] = tuple(new)
         everything = [chunk for kept in chunks.values() for chunk in kept]
         return Tail(chunks, sum(chunk.rows for chunk in everything), sum(chunk.size_bytes for chunk in everything))
 
 
-def _chunk(events: pa.RecordBatch) -> Chunk:
+def chunk_of(events: pa.RecordBatch) -> Chunk:
+    """Some events, of which there is at least one, as a chunk."""
     times = micros(events["time"])
     return Chunk(events, int(times.min()), int(times.max()), events.get_total_buffer_size())
 
