@@ -25,14 +25,18 @@ NO_HEADERS: Final[RateHeaders] = ()
 
 
 class Window:
-    """One key's running window: when it ends (steady seconds and Unix seconds) and how many requests it has seen."""
+    """One key's running window: when it ends (steady seconds and Unix seconds) and how many requests it has seen.
 
-    __slots__ = ("count", "ends_s", "reset")
+    `shared_as` tells windows apart that are counted elsewhere; it is None for our own.
+    """
 
-    def __init__(self, ends_s: float, reset: int, count: int = 0) -> None:
+    __slots__ = ("count", "ends_s", "reset", "shared_as")
+
+    def __init__(self, ends_s: float, reset: int, count: int = 0, shared_as: int | None = None) -> None:
         self.ends_s = ends_s
         self.reset = reset
         self.count = count
+        self.shared_as = shared_as
 
 
 class Counters(Protocol):
@@ -74,13 +78,13 @@ class MemoryCounters:
         """
         now_s = self._clock.steady_s()
         own = self._windows.get(key)
-        if own is not None and own.reset == shared.reset:
+        if own is not None and own.shared_as == shared.shared_as:
             own.count = max(own.count, shared.count)
         elif own is not None and own.count > shared.count and now_s + _SAME_WINDOW_S < own.ends_s:
             own.count += 1
             return own
         else:
-            self._keep(key, Window(shared.ends_s, shared.reset, shared.count), now_s)
+            self._keep(key, Window(shared.ends_s, shared.reset, shared.count, shared.shared_as), now_s)
         return shared
 
     def _begin(self, key: str, now_s: float) -> Window:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from weft.api.rate_limit import WINDOW_S, MemoryCounters, Window
 from weft.cache.port import Cache
+from weft.cache.port import Window as CacheWindow
 from weft.core.clock import Clock
 from weft.core.errors import Unavailable
 from weft.core.times import SECOND_US
@@ -28,8 +29,8 @@ class SharedCounters:
             counted = await self._cache.hit([f"limit:{key}" for key in keys], WINDOW_S)
         except Unavailable:
             return await self._local.hit(keys)
-        now_s = self._clock.steady_s()
-        return [
-            self._local.follow(key, Window(now_s + window.left_s, math.ceil(window.ends_at_us / SECOND_US), window.hits))
-            for key, window in zip(keys, counted, strict=True)
-        ]
+        return [self._local.follow(key, self._shown(window)) for key, window in zip(keys, counted, strict=True)]
+
+    def _shown(self, window: CacheWindow) -> Window:
+        ends_s = self._clock.steady_s() + window.left_s
+        return Window(ends_s, math.ceil(window.ends_at_us / SECOND_US), window.hits, window.ends_at_us)
