@@ -27,8 +27,8 @@ class NoPartition(Exception):
     """A row found no partition: another process has dropped it, or has not made it yet."""
 
 
-class OutOfRange(Exception):
-    """An arithmetic result is beyond a 64-bit float."""
+class OutOfRange(Unwritable):
+    """A number is beyond what its type can hold."""
 
 
 class Again(Exception):
@@ -80,6 +80,7 @@ class Server:
         self._timeout_s = timeout_s
         self._name = name
         self._pool: Any = None
+        self._is_open = False
 
     async def open(self) -> None:
         """Connect. Raises Unavailable where nobody answers, NotAllowed where we are not let in."""
@@ -88,7 +89,7 @@ class Server:
             min_size=0,
             max_size=self._size,
             timeout=self._settings.connect_timeout_s,
-            command_timeout=self._timeout_s + 5,
+            command_timeout=self._timeout_s * 1.1 + 1,  # the server stops it before that, if it can be heard
             statement_cache_size=self._settings.statement_cache_size,
             server_settings={
                 "application_name": self._name,
@@ -107,6 +108,7 @@ class Server:
         except BaseException:
             self._pool.terminate()
             raise
+        self._is_open = True
         if version < OLDEST_VERSION:
             raise Unsupported(f"PostgreSQL {version} is too old; the store needs {OLDEST_VERSION} or later")
 
@@ -123,7 +125,7 @@ class Server:
     async def link(self) -> AsyncGenerator[Link]:
         """A connection for a while. What PostgreSQL refuses is raised as one of Weft's errors."""
         with self._translated():
-            connection = await self._pool.acquire(timeout=self._settings.connect_timeout_s)
+            connection = await self._acquire()
         try:
             with self._translated():
                 yield Link(connection)
@@ -135,6 +137,13 @@ class Server:
             with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
                 await self._pool.release(connection, timeout=self._settings.connect_timeout_s)
 
+    async def _acquire(self) -> Any:
+        timeout_s = self._settings.connect_timeout_s
+        try:
+            return await self._pool.acquire(timeout=timeout_s)
+        except TimeoutError as none:
+            raise Unavailable(f"no connection to PostgreSQL at {self.place} within {timeout_s:g} s") from none
+
     @contextlib.contextmanager
     def _translated(self) -> Generator[None]:
         try:
@@ -142,7 +151,7 @@ class Server:
         except (WeftError, asyncio.CancelledError):
             raise
         except asyncpg.PostgresError as refused:
-            raise _of_server(refused, self.place, self._timeout_s) from refused
+            raise _of_server(refused, self.place, was_let_in=self._is_open) from refused
         except TimeoutError as slow:
             raise TimedOut(f"PostgreSQL at {self.place} did not answer in time; whether it did the work is unknown") from slow
         except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as away:
@@ -221,7 +230,7 @@ _BY_CODE: Final[dict[str, Callable[[str], Exception]]] = {
 }
 
 
-def _of_server(refused: Any, place: str, timeout_s: float) -> Exception:
+def _of_server(refused: Any, place: str, *, was_let_in: bool) -> Exception:
     code: str = refused.sqlstate or ""
     text = _sentence(refused)
     if code in _BY_CODE:
@@ -230,7 +239,7 @@ def _of_server(refused: Any, place: str, timeout_s: float) -> Exception:
         return StorageFull(f"the disk of PostgreSQL at {place} is full: {text}; what was acknowledged stays in the log")
     if code.startswith("22") or code in {"54000", "54001"}:
         return Unwritable(text)
-    if code.startswith("28") or code in {"3D000", "42501"}:
+    if not was_let_in and (code.startswith("28") or code in {"3D000", "42501"}):
         return NotAllowed(f"PostgreSQL at {place} refuses: {text}")
     return Unavailable(f"PostgreSQL at {place} refuses: {text}")
 

@@ -26,12 +26,14 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _NUL: Final = b"\\u0000"
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
+_AS_IN_COLUMN: Final = msgspec.Raw(b"null")
+
 
 class AsGiven(msgspec.Struct, omit_defaults=True):
     """What was sent, of the fields that a column could not hold."""
 
-    data: msgspec.Raw | None = None
-    metadata: msgspec.Raw | None = None
+    data: msgspec.Raw = _AS_IN_COLUMN
+    metadata: msgspec.Raw = _AS_IN_COLUMN
     texts: dict[str, str] = {}
     tags: tuple[str, ...] | None = None
 
@@ -95,7 +97,7 @@ def restored(fields: dict[str, Any], as_given: str) -> None:
     if kept.tags is not None:
         fields["tags"] = kept.tags
     for name, raw in (("data", kept.data), ("metadata", kept.metadata)):
-        if raw is not None:
+        if bytes(raw) != b"null":
             try:
                 fields[name] = msgspec.json.decode(raw)
             except (msgspec.MsgspecError, UnicodeError):

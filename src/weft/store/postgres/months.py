@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from weft.core.times import from_datetime, to_datetime
 from weft.store.postgres.connect import Link
-from weft.store.postgres.schema import lock_key, quoted
+from weft.store.postgres.schema import has_table, lock_key, quoted
 
 FIRST_MONTH: Final = (2000 - 1970) * 12
 LAST_MONTH: Final = (2100 - 1970) * 12
@@ -116,7 +116,7 @@ class Months:
         events = f"{quoted(self._schema)}.events"
         async with link.transaction():
             await link.run("SELECT pg_advisory_xact_lock($1)", lock_key(self._schema, "partitions"))
-            if await link.value("SELECT to_regclass($1)", table) is not None:
+            if await has_table(link, self._schema, name_of(month)):
                 return
             await link.run(f"CREATE TABLE {table} (LIKE {events} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
             await link.run(

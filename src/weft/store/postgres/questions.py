@@ -88,7 +88,7 @@ class Parameters:
 
     def text(self, value: str) -> str:
         """The placeholder for a text, as columns hold it."""
-        return self.add(column_text(value), "text")
+        return self.add(column_text(value.encode(errors="replace").decode()), "text")
 
 
 def matching(asked: Filter, parameters: Parameters) -> str:

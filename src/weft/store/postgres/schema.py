@@ -70,9 +70,12 @@ CREATE TABLE {schema}.event_positions (
     retired bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (topic, "partition")
 ) WITH (fillfactor = 50);
+CREATE TABLE {schema}.event_rewrites (name text PRIMARY KEY);
+COMMENT ON TABLE {schema}.event_rewrites IS 'tables that still hold the bytes of erased events';
 CREATE TABLE {schema}.event_store (
     version integer NOT NULL,
     is_hypertable boolean NOT NULL,
+    log_identity text,
     made_at timestamptz NOT NULL DEFAULT now()
 );
 """
@@ -106,9 +109,15 @@ def lock_key(schema: str, what: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+async def has_table(link: Link, schema: str, table: str) -> bool:
+    """Whether there is such a table, now. `to_regclass` would answer from a cache that waiting for a lock does not renew."""
+    sql = "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2"
+    return await link.value(sql, schema, table) is not None
+
+
 async def find_layout(link: Link, schema: str) -> Layout | None:
     """How the tables were made, or None where there are none. Raises Unsupported for those of a newer Weft."""
-    if await link.value("SELECT to_regclass($1)", f"{quoted(schema)}.event_store") is None:
+    if not await has_table(link, schema, "event_store"):
         return None
     rows = await link.rows(f"SELECT version, is_hypertable FROM {quoted(schema)}.event_store")
     if not rows:

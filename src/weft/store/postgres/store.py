@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 import structlog
 
@@ -14,9 +14,9 @@ from weft.core.errors import Conflict, Invalid
 from weft.core.event import Event
 from weft.core.position import Positions, TopicPartition
 from weft.store.asking import check_aggregate, check_select, check_series, check_trend
-from weft.store.port import EventStore
+from weft.store.port import EventStore, check_binding
 from weft.store.postgres import questions
-from weft.store.postgres.connect import Link, Server
+from weft.store.postgres.connect import Link, Server, Unwritable
 from weft.store.postgres.keeping import Keeping
 from weft.store.postgres.lanes import Lanes
 from weft.store.postgres.months import Months
@@ -28,6 +28,9 @@ from weft.store.settings import StoreSettings
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+_UPKEEP_TIMEOUT_S: Final = 6 * 3600.0
+"""Erasing and dropping months may take long; nobody waits for it."""
 
 
 class PostgresStore(EventStore):
@@ -51,8 +54,9 @@ class PostgresStore(EventStore):
             url, settings, size=chosen.pool_size, timeout_s=settings.question_timeout_s, name="weft store questions"
         )
         self._writing = Server(
-            url, settings, size=chosen.write_connections + 1, timeout_s=chosen.write_timeout_s, name="weft store writer"
+            url, settings, size=chosen.write_connections, timeout_s=chosen.write_timeout_s, name="weft store writer"
         )
+        self._upkeep = Server(url, settings, size=1, timeout_s=_UPKEEP_TIMEOUT_S, name="weft store upkeep")
         self._months = Months(self._schema)
         self._lanes = Lanes(self._writing, Taking(self._schema), self._months, settings, clock)
         self._keeping = Keeping(self._schema, self._months, settings, clock)
@@ -65,6 +69,8 @@ class PostgresStore(EventStore):
             if self._write:
                 stack.push_async_callback(self._writing.close)
                 await self._writing.open()
+                stack.push_async_callback(self._upkeep.close)
+                await self._upkeep.open()
                 await self._make_ready()
                 task = asyncio.create_task(self._tidy_regularly(), name="weft-store-tidy")
                 stack.push_async_callback(_stop, task)
@@ -75,10 +81,18 @@ class PostgresStore(EventStore):
         await self._stack.aclose()
 
     async def _make_ready(self) -> None:
-        async with self._writing.link() as link:
+        async with self._upkeep.link() as link:
             if await find_layout(link, self._schema) is None:
                 await make_tables(link, self._schema, hypertable_sql=None)
             await self._keeping.make_ahead(link)
+
+    async def bind(self, log_identity: str) -> None:
+        self._check_writer("be bound to a log")
+        table = f"{quoted(self._schema)}.event_store"
+        async with self._upkeep.link() as link:
+            await link.run(f"UPDATE {table} SET log_identity = $1 WHERE log_identity IS NULL", log_identity)
+            known = await link.value(f"SELECT log_identity FROM {table}")
+        check_binding(known, log_identity, f"PostgreSQL, schema {self._schema}")
 
     async def write(self, batches: Sequence[LogBatch]) -> None:
         self._check_writer("be written to")
@@ -110,13 +124,13 @@ class PostgresStore(EventStore):
         if erasure == Erasure():
             raise Invalid("an erasure needs at least one condition", field="erasure")
         self._check_writer("erase")
-        async with self._writing.link() as link:
+        async with self._upkeep.link() as link:
             return await self._keeping.erase(link, erasure)
 
     async def tidy(self) -> None:
         """Make partitions ahead of time and remove what is past retention."""
         self._check_writer("tidy")
-        async with self._writing.link() as link:
+        async with self._upkeep.link() as link:
             await self._keeping.tidy(link)
 
     async def _tidy_regularly(self) -> None:
@@ -158,8 +172,11 @@ class PostgresStore(EventStore):
         return [_count_of(row) for row in rows]
 
     async def _ask(self, question: Callable[[Link], Awaitable[T]]) -> T:
-        async with self._asking.link() as link:
-            return await question(link)
+        try:
+            async with self._asking.link() as link:
+                return await question(link)
+        except Unwritable as refused:
+            raise Invalid(f"PostgreSQL cannot work with a value of the question: {refused}") from refused
 
     def _check_writer(self, what: str) -> None:
         if not self._write:
