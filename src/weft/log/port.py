@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from weft.core.batch import Batch, LogBatch
 from weft.core.erasure import Erasure
@@ -90,6 +90,8 @@ class Log(AbstractAsyncContextManager["Log"], ABC):
 
     reach: Literal["process", "host", "network"]
     """From how far away other processes can use the same log; start-up refuses a plan this does not allow."""
+    appends_alone: ClassVar[bool] = False
+    """Whether each partition has one process that appends to it, so that at most `log.partitions` of them can append."""
 
     @abstractmethod
     async def append(self, batch: Batch) -> Appended:

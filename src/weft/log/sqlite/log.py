@@ -42,6 +42,7 @@ class SqliteLog(Log):
     """The embedded log. `url` is `sqlite:///absolute/path/of/a/folder`; `append=False` opens it for reading alone."""
 
     reach = "host"
+    appends_alone = True
 
     def __init__(self, url: str, *, settings: LogSettings, clock: Clock, append: bool = True) -> None:
         self._root = _folder(url)
