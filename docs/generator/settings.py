@@ -8,7 +8,6 @@ from pydantic import SecretStr
 from docs.generator.page import cell, header
 from weft.app import aliases
 from weft.app.settings import Settings
-from weft.app.tree import Path as Field
 from weft.app.tree import description_of, fields, value_at, variable_of
 
 
@@ -42,12 +41,13 @@ def render() -> str:
 def _aliases(title: str, kind: str, table: dict[str, aliases.Alias]) -> list[str]:
     lines = ["", f"## {title}", "", "They stand for the same fields; two names that disagree stop the start.", ""]
     lines += [f"| {kind} | field |", "|---|---|"]
-    lines += [f"| `{name}` | `{'.'.join(_path(alias))}` |" for name, alias in sorted(table.items())]
+    lines += [f"| `{name}` | {_fields(alias)} |" for name, alias in sorted(table.items())]
     return lines
 
 
-def _path(alias: aliases.Alias) -> Field:
-    return alias.path
+def _fields(alias: aliases.Alias) -> str:
+    implied = [f"`{'.'.join(further.path)}`" for further in alias.implies]
+    return f"`{'.'.join(alias.path)}`" + (f"; unless that is set apart, {', '.join(implied)} too" if implied else "")
 
 
 def _default(value: object) -> str:

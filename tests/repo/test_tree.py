@@ -10,6 +10,7 @@ from docs.generator.tree import kept_files, texts
 
 AT_THE_ROOT = {
     ".ci",
+    ".env.example",
     ".gitignore",
     ".pre-commit-config.yaml",
     "CHANGELOG.md",

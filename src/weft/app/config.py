@@ -45,11 +45,13 @@ DEFAULT: Final = Origin("default", "default")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One value as somebody gave it."""
+    """One value as somebody gave it. `implied_by` is the field that a name of an earlier system stands for, where it only has
+    a say in this one."""
 
     path: Path
     value: Any
     origin: Origin
+    implied_by: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,24 @@ def load_configuration(
             if value is not None
         ],
     )
-    values: dict[Path, Given] = {}
+    said: dict[Path, Given] = {}
     for layer in layers:
-        values.update(_without_contradictions(layer, problems))
+        said.update(_without_contradictions([given for given in layer if given.implied_by is None], problems))
+    values = _implied(layers, said) | said
     settings = _validated(values, problems)
     if problems or settings is None:
         raise ConfigurationError(problems)
     return Configuration(settings, {path: given.origin for path, given in values.items()}, chosen)
+
+
+def _implied(layers: Sequence[Sequence[Given]], said: Mapping[Path, Given]) -> dict[Path, Given]:
+    """What follows from the names of earlier systems that won: one that was overruled has no say in anything."""
+    return {
+        given.path: given
+        for layer in layers
+        for given in layer
+        if given.implied_by is not None and said[given.implied_by].origin == given.origin
+    }
 
 
 def _chosen_file(file: FilePath | None, environ: Mapping[str, str]) -> FilePath | None:
@@ -148,7 +161,7 @@ def _leaves(tree: object, above: Path, source: Source, problems: list[str]) -> I
         alias = aliases.YAML.get(".".join(path))
         is_group = is_section(path) or _is_alias_section(".".join(path))
         if alias is not None:
-            yield Given(alias.path, alias.convert(value) if alias.convert else value, Origin(source.kind, source.name(path)))
+            yield from _by_alias(alias, value, Origin(source.kind, source.name(path)))
         elif is_group and value is None:
             continue  # a section of which everything is commented out
         elif is_group:
@@ -160,6 +173,14 @@ def _leaves(tree: object, above: Path, source: Source, problems: list[str]) -> I
             yield Given(path, value, Origin(source.kind, source.name(path)))
 
 
+def _by_alias(alias: aliases.Alias, value: Any, origin: Origin) -> Iterator[Given]:
+    yield Given(alias.path, alias.value_of(value), origin)
+    for implied in alias.implies:
+        converted = implied.value_of(value)
+        if converted is not None:
+            yield Given(implied.path, converted, origin, implied_by=alias.path)
+
+
 def _is_alias_section(name: str) -> bool:
     return any(known.startswith(f"{name}.") for known in aliases.YAML)
 
@@ -167,9 +188,10 @@ def _is_alias_section(name: str) -> bool:
 def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterator[Given]:
     for name, text in sorted(environ.items()):
         alias = aliases.ENVIRONMENT.get(name)
-        if alias is not None:
-            value = _decoded(text, alias.path)
-            yield Given(alias.path, alias.convert(value) if alias.convert else value, Origin("environment", name))
+        if alias is not None and text:  # empty is how compose files and shells pass on what nobody set
+            yield from _by_alias(alias, _decoded(text, alias.path), Origin("environment", name))
+        elif alias is not None:
+            continue
         elif name.startswith(PREFIX) and name not in NOT_SETTINGS:
             path = tuple(part.lower() for part in name.removeprefix(PREFIX).split("__"))
             if annotation_at(path) is None:

@@ -8,6 +8,8 @@ from weft.app.roles import ROLES, Role
 from weft.app.settings import Settings
 from weft.core.adapters import load_adapter
 from weft.core.errors import Invalid
+from weft.log.port import Log
+from weft.store.port import EventStore
 
 Reach = Literal["process", "host", "network"]
 Roles = tuple[Role, ...]
@@ -20,14 +22,13 @@ def check_reach(settings: Settings, processes: Sequence[Roles]) -> None:
     Raises Invalid, with one sentence, for a plan that its log or its store does not allow, and Unsupported where an adapter
     needs a package that is not installed.
     """
-    log, store = _reach("log", log_url(settings.app)), _reach("store", store_url(settings.app))
-    _check_apart(settings, processes, log, store)
-    _check_writers(settings, processes, log, store)
-    _check_partitions(settings, processes, log)
-
-
-def _reach(port: str, url: str) -> Reach:
-    return cast("Reach", load_adapter(port, url).reach)
+    log = cast("type[Log]", load_adapter("log", log_url(settings.app)))
+    store = cast("type[EventStore]", load_adapter("store", store_url(settings.app)))
+    load_adapter("cache", settings.cache.url)
+    _check_apart(settings, processes, log.reach, store.reach)
+    _check_writers(settings, processes, log.reach, store.reach)
+    if log.appends_alone:
+        _check_partitions(settings, processes)
 
 
 def _check_apart(settings: Settings, processes: Sequence[Roles], log: Reach, store: Reach) -> None:
@@ -62,10 +63,10 @@ def _check_writers(settings: Settings, processes: Sequence[Roles], log: Reach, s
         )
 
 
-def _check_partitions(settings: Settings, processes: Sequence[Roles], log: Reach) -> None:
-    """On the embedded log whoever appends has a partition to itself."""
+def _check_partitions(settings: Settings, processes: Sequence[Roles]) -> None:
+    """Where whoever appends has a partition to itself, there must be enough of them."""
     appending = sum(any(role.appends for role in roles) for roles in processes)
-    if log == "host" and appending > settings.log.partitions:
+    if appending > settings.log.partitions:
         raise Invalid(
             f"{appending} processes would append to a log of {settings.log.partitions} partitions, and each needs one of its "
             "own; raise log.partitions or ask for fewer",

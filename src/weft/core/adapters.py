@@ -32,11 +32,11 @@ def load_adapter(port: str, url: str) -> type[Any]:
 
 
 def _distribution(point: EntryPoint) -> str:
-    """What to install for an adapter: of ours an extra of Weft, called like the adapter's folder."""
-    ours = point.module.split(".")
-    if ours[0] == "weft":
-        return f"weft[{ours[2]}]"
-    return point.dist.name if point.dist is not None else ours[0]
+    """What brings an adapter's library: of ours the extra that is called as the adapter's package in its room."""
+    package, *inner = point.module.split(".")
+    if package == "weft":
+        return f"weft[{inner[1]}]"
+    return point.dist.name if point.dist is not None else package
 
 
 def _listing(schemes: dict[str, EntryPoint]) -> str:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from weft.app import aliases
 from weft.app.config import ConfigurationError, load_configuration
-from weft.app.tree import annotation_at, description_of, fields
+from weft.app.tree import description_of, fields
 from weft.core.errors import NotFound
 
 
@@ -64,7 +63,7 @@ def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         ("nonsense: 1", "nonsense"),
         ("api: {rate_limits: {events: {burst: 1}}}", "api.rate_limits.events.burst"),
         ("monitoring: {prometheus: {prot: 1}}", "monitoring.prometheus.prot"),
-        ("rabbitmq: {url: x}", "rabbitmq"),
+        ("rabbitmq: {exchange: x}", "rabbitmq.exchange"),
     ],
 )
 def test_an_unknown_key_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
@@ -140,44 +139,6 @@ def test_one_entry_of_a_named_section_leaves_the_others_alone(tmp_path: Path) ->
     assert limits["dashboard"].requests_per_minute == 200
 
 
-ENVIRONMENT_VALUES = {
-    "ENVIRONMENT": ("production", "app.environment", "production"),
-    "DEBUG": ("true", "app.debug", True),
-    "APP_NAME": ("StreamFlow", "app.name", "StreamFlow"),
-    "APP_VERSION": ("9.9", "app.version", "9.9"),
-    "DATABASE_URL": ("sqlite:////x.db", "db.url", "sqlite:////x.db"),
-    "DATABASE_POOL_SIZE": ("3", "db.pool_size", 3),
-    "DATABASE_MAX_OVERFLOW": ("4", "db.max_overflow", 4),
-    "DATABASE_ECHO": ("true", "db.echo", True),
-    "JWT_EXPIRE_MINUTES": ("45", "auth.access_minutes", 45),
-    "JWT_ALGORITHM": ("HS256", "auth.algorithm", "HS256"),
-    "INGESTION_PORT": ("9001", "app.ingestion_port", 9001),
-    "DASHBOARD_PORT": ("9004", "app.dashboard_port", 9004),
-    "STORAGE_PORT": ("9005", "app.storage_port", 9005),
-    "PROMETHEUS_ENABLED": ("false", "api.metrics_enabled", False),
-    "LOG_LEVEL": ("warning", "api.log_level", "WARNING"),
-    "LOG_FORMAT": ("json", "api.log_format", "json"),
-    "RATE_LIMIT_ENABLED": ("false", "api.rate_limit_enabled", False),
-    "RATE_LIMIT_REQUESTS_PER_MINUTE": ("5", "api.rate_limits.events.requests_per_minute", 5),
-    "RATE_LIMIT_BURST_SIZE": ("6", "api.rate_limit_burst_size", 6),
-}
-
-
-@pytest.mark.contract(
-    "SF-176", "SF-177", "SF-178", "SF-179", "SF-180", "SF-181", "SF-182", "SF-183", "SF-193", "SF-194", "SF-195", "SF-198",
-    "SF-199", "SF-200", "SF-202", "SF-203", "SF-204", "SF-205", "SF-206",
-)  # fmt: skip
-@pytest.mark.parametrize("name", ENVIRONMENT_VALUES)
-def test_streamflows_variables_set_the_same_fields(name: str) -> None:
-    text, field, value = ENVIRONMENT_VALUES[name]
-
-    settings: Any = load_configuration(environ={name: text}).settings
-
-    for part in field.split("."):
-        settings = settings[part] if isinstance(settings, dict) else getattr(settings, part)
-    assert settings == value
-
-
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -240,11 +201,6 @@ def test_two_names_that_agree_are_fine() -> None:
     loaded = load_configuration(environ={"JWT_EXPIRE_MINUTES": "45", "WEFT_AUTH__ACCESS_MINUTES": "45.0"})
 
     assert loaded.settings.auth.access_minutes == 45
-
-
-@pytest.mark.parametrize("table", [aliases.ENVIRONMENT, aliases.YAML])
-def test_every_alias_stands_for_a_field_that_exists(table: dict[str, aliases.Alias]) -> None:
-    assert [name for name, alias in table.items() if annotation_at(alias.path) is None] == []
 
 
 def test_every_setting_says_what_it_is_for() -> None:

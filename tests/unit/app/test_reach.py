@@ -14,21 +14,49 @@ URLS = {
     "process": "lonely://x",
     "host": None,  # the embedded ones
     "network": "shared://x",
+    "owned": "alone://x",  # machines share it, and each partition has one process that appends
 }
+ADAPTERS = """
+from weft.log.port import Log
+from weft.store.port import EventStore
+
+
+class LonelyLog(Log):
+    reach = "process"
+
+
+class SharedLog(Log):
+    reach = "network"
+
+
+class AloneLog(SharedLog):
+    appends_alone = True
+
+
+class LonelyStore(EventStore):
+    reach = "process"
+
+
+class SharedStore(EventStore):
+    reach = "network"
+"""
 
 
 @pytest.fixture(autouse=True)
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log and store adapters called lonely (one process), shared (the network) and away (its package is missing)."""
-    (tmp_path / "some_adapters.py").write_text(
-        'class Lonely:\n    reach = "process"\n\n\nclass Shared:\n    reach = "network"\n', encoding="utf-8"
-    )
+    """Log and store adapters called lonely (one process), shared and alone (the network), and away (its package is missing)."""
+    (tmp_path / "some_adapters.py").write_text(ADAPTERS, encoding="utf-8")
     (tmp_path / "away_adapters.py").write_text("import a_package_that_nobody_has\n", encoding="utf-8")
     info = tmp_path / "some_adapters-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-adapters\nVersion: 1.0\n", encoding="utf-8")
-    points = "lonely = some_adapters:Lonely\nshared = some_adapters:Shared\naway = away_adapters:Away\n"
-    (info / "entry_points.txt").write_text(f"[weft.log]\n{points}[weft.store]\n{points}", encoding="utf-8")
+    points = [
+        f"[weft.{port}]\n"
+        + "".join(f"{name.lower()} = some_adapters:{name}{kind}\n" for name in ("Lonely", "Shared", "Alone"))
+        + "away = away_adapters:Away\n"
+        for port, kind in (("log", "Log"), ("store", "Store"))
+    ]
+    (info / "entry_points.txt").write_text("".join(points), encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
@@ -60,6 +88,7 @@ WORKS = [
     ("network", "host", "all", "20"),
     ("network", "network", "all", "ingestion=20,storage=4"),
     ("network", "network", "storage", "3"),
+    ("owned", "network", "all", "ingestion=6,storage=2"),
 ]
 
 
@@ -79,6 +108,7 @@ FAILS = [
     ("network", "host", "storage", "2", "a store of the kind 'parquet' has one writer"),
     ("host", "network", "storage", "2", "a log of the kind 'sqlite' gives every event to each process that plays storage"),
     ("host", "host", "all", "8", "9 processes would append to a log of 8 partitions"),
+    ("owned", "network", "all", "ingestion=6,storage=3", "9 processes would append to a log of 8 partitions"),
     ("host", "host", "ingestion", "9", "9 processes would append to a log of 8 partitions"),
 ]
 
@@ -96,7 +126,7 @@ def test_a_plan_that_cannot_work_is_refused_with_one_sentence(
 
 @pytest.mark.parametrize("port", ["log", "store"])
 def test_an_adapter_whose_package_is_missing_says_what_to_install(port: str) -> None:
-    with pytest.raises(Unsupported, match=r"'a_package_that_nobody_has'.*pip install 'weft\[away\]'"):
+    with pytest.raises(Unsupported, match=r"'a_package_that_nobody_has'.*pip install 'some-adapters'"):
         make_plan(settings(**{port: "away://x"}))
 
 
