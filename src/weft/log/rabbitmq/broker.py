@@ -76,7 +76,7 @@ class Link:
         self._connection: AbstractConnection | None = None
         self._control: AbstractChannel | None = None
         self._turn = asyncio.Lock()
-        self._inboxes: set[Inbox] = set()
+        self._readers: set[StreamReader] = set()
 
     @property
     def address(self) -> str:
@@ -113,8 +113,8 @@ class Link:
         """Give the connection up; who waits for it is told."""
         self.reason = self.reason or reason
         self.lost.set()
-        for inbox in self._inboxes:
-            inbox.end()
+        for reader in self._readers:
+            reader.end()
 
     async def close(self) -> None:
         """End the connection, politely where the broker still listens."""
@@ -197,6 +197,14 @@ class Link:
             return False
         return True
 
+    async def unlock(self, name: str) -> None:
+        """Give a name back."""
+        await self._do(lambda channel: channel.queue_delete(name), f"giving back {name}")
+
+    async def declare_presence(self, name: str) -> None:
+        """See that there is a queue whose consumers can be counted; it goes away with the last of them."""
+        await self._do(lambda channel: channel.declare_queue(name, auto_delete=True), f"declaring the queue {name}")
+
     async def _declare(self, name: str, arguments: Arguments) -> None:
         await self._do(
             lambda channel: channel.declare_queue(name, durable=True, arguments=dict(arguments)), f"declaring the queue {name}"
@@ -228,34 +236,36 @@ class Link:
         wire = await _wire(channel)
         reader = StreamReader(self, wire)
         channel.close_callbacks.add(reader.end)
-        self._inboxes.add(reader)
+        self._readers.add(reader)
         try:
             await self.limited(wire.basic_qos(prefetch_count=prefetch), f"reading {name}")
             arguments: dict[str, FieldValue] = {_OFFSET: start}
             await self.limited(wire.basic_consume(name, reader.take, arguments=arguments), f"reading {name}")
             yield reader
         finally:
-            self._inboxes.discard(reader)
-            with contextlib.suppress(*_FOREIGN, TimeoutError):
-                async with asyncio.timeout(_CLOSE_S):
-                    await channel.close()
+            self._readers.discard(reader)
+            await _close(channel)
 
     @asynccontextmanager
-    async def tokens(self, queue: str) -> AsyncGenerator["TokenReader"]:
-        """Take the messages of a small queue one by one and keep each for as long as wanted."""
+    async def present(self, queue: str) -> AsyncGenerator[None]:
+        """Be counted as a consumer of a queue."""
         channel = await self.channel()
         wire = await _wire(channel)
-        reader = TokenReader(self, wire)
-        channel.close_callbacks.add(reader.end)
-        self._inboxes.add(reader)
         try:
-            await self.limited(wire.basic_consume(queue, reader.take), f"reading {queue}")
-            yield reader
+            await self.limited(wire.basic_consume(queue, _ignore), f"reading {queue}")
+            yield
         finally:
-            self._inboxes.discard(reader)
-            with contextlib.suppress(*_FOREIGN, TimeoutError):
-                async with asyncio.timeout(_CLOSE_S):
-                    await channel.close()
+            await _close(channel)
+
+
+async def _ignore(message: DeliveredMessage) -> None:
+    """Nothing is ever sent to such a queue."""
+
+
+async def _close(channel: AbstractChannel) -> None:
+    with contextlib.suppress(*_FOREIGN, TimeoutError):
+        async with asyncio.timeout(_CLOSE_S):
+            await channel.close()
 
 
 async def _wire(channel: AbstractChannel) -> Wire:
@@ -298,8 +308,8 @@ class Publisher:
         return Outcome.KEPT
 
 
-class Inbox:
-    """What a consumer was given and nobody has looked at yet."""
+class StreamReader:
+    """What a stream delivers, in order."""
 
     def __init__(self, link: Link, wire: Wire) -> None:
         self._link = link
@@ -336,26 +346,9 @@ class Inbox:
         except _FOREIGN as failure:
             raise Unavailable(f"the connection to RabbitMQ was lost: {failure}") from failure
 
-
-class StreamReader(Inbox):
-    """What a stream delivers, in order."""
-
     async def next(self, *, timeout_s: float | None = None) -> Delivered:
         """The next message; raises Unavailable where the connection is lost, TimedOut after `timeout_s` without one."""
         message = await self._next(timeout_s)
         await self._answer(self._wire.basic_ack(cast("int", message.delivery_tag), wait=False))
         headers = message.header.properties.headers or {}
         return Delivered(cast("int", headers[_OFFSET]), message.body)
-
-
-class TokenReader(Inbox):
-    """Messages that are kept unanswered for as long as their holder wants to be the only one."""
-
-    async def next(self) -> tuple[int, bytes]:
-        """The next message and the handle to give it back with."""
-        message = await self._next(None)
-        return cast("int", message.delivery_tag), message.body
-
-    async def give_back(self, handle: int) -> None:
-        """Let somebody else have it."""
-        await self._answer(self._wire.basic_nack(handle, requeue=True, wait=False))

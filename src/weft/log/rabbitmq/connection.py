@@ -112,3 +112,6 @@ async def endlessly(connection: Connection, work: Callable[[Link], Awaitable[Non
         except WeftError as failure:
             logger.debug("rabbitmq_work_interrupted", reason=failure.message)
             await asyncio.sleep(_FIRST_PAUSE_S)
+        except Exception:  # whoever depends on this work would wait for ever
+            logger.exception("rabbitmq_work_failed")
+            await asyncio.sleep(_FIRST_PAUSE_S)

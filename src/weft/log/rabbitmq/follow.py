@@ -1,14 +1,14 @@
 """Follow: the endless reading of a group, alone or sharing the partitions with others of the same group."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Final, Protocol, Self
 
 import structlog
 
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt, Unavailable
-from weft.core.position import TopicPartition
+from weft.core.position import Positions, TopicPartition
 
 logger = structlog.get_logger(__name__)
 
@@ -40,8 +40,16 @@ class Followed(Protocol):
 class Share(Protocol):
     """Which partitions a follower reads, and from where."""
 
-    def positions(self, at: TopicPartition) -> int | None:
+    def begin(self, at: TopicPartition) -> int | None:
         """Where to begin in a partition; None where somebody else reads it."""
+        ...
+
+    def poke(self) -> None:
+        """There may be a new partition."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing is read any more."""
         ...
 
 
@@ -51,24 +59,33 @@ class Alone:
     def __init__(self, start: Mapping[TopicPartition, int]) -> None:
         self._start = start
 
-    def positions(self, at: TopicPartition) -> int | None:
-        """See `Share`."""
+    def begin(self, at: TopicPartition) -> int | None:
+        """Where it was given, or at the oldest readable offset."""
         return self._start.get(at, 0)
+
+    def poke(self) -> None:
+        """Everything is read anyhow."""
+
+    async def close(self) -> None:
+        """Nobody else is waiting for it."""
 
 
 class Follower:
     """One reading of some topics."""
 
-    def __init__(self, followed: Followed, topics: Sequence[str], share: Share) -> None:
+    def __init__(self, followed: Followed, topics: Sequence[str], share: Callable[[Self], Share]) -> None:
         self.woken = asyncio.Event()
         self._followed = followed
         self._topics = frozenset(topics)
-        self._share = share
         self._positions: dict[TopicPartition, int] = {}
+        self.share = share(self)
 
-    def forget(self, partition: int) -> None:
-        """Somebody else reads this partition now, or it is ours anew: what was read of it does not count."""
-        self._positions = {at: offset for at, offset in self._positions.items() if at.partition != partition}
+    def forget(self, partition: int) -> Positions:
+        """Somebody else reads this partition now, or it is ours anew; returns how far it was read."""
+        read = {at: offset for at, offset in self._positions.items() if at.partition == partition}
+        for at in read:
+            del self._positions[at]
+        return read
 
     async def batches(self) -> AsyncGenerator[LogBatch, None]:
         """Some of each partition in turn, so that a busy one does not starve the others."""
@@ -91,7 +108,7 @@ class Follower:
         return behind
 
     def _position(self, at: TopicPartition) -> int | None:
-        begin = self._share.positions(at)
+        begin = self.share.begin(at)
         return None if begin is None else self._positions.get(at, begin)
 
     async def _some(self, at: TopicPartition, offset: int, end: int) -> Sequence[LogBatch]:

@@ -18,7 +18,8 @@ from weft.log.rabbitmq.broker import Link
 from weft.log.rabbitmq.bus import Bus
 from weft.log.rabbitmq.connection import Connection
 from weft.log.rabbitmq.entry import Entry, batch_of
-from weft.log.rabbitmq.follow import Alone, Follower
+from weft.log.rabbitmq.follow import Alone, Follower, Share
+from weft.log.rabbitmq.leases import Leases
 from weft.log.rabbitmq.names import Names
 from weft.log.rabbitmq.ownership import Owned, Ownership
 from weft.log.rabbitmq.reading import OffsetReader
@@ -38,6 +39,7 @@ class RabbitmqLog(Log):
     """The log on RabbitMQ. `url` is `amqp://user:password@host:port/vhost`, or `amqps://`; `append=False` only reads."""
 
     reach = "network"
+    appends_alone = True
     appends_alone = True
 
     def __init__(self, url: str, *, settings: LogSettings, clock: Clock, append: bool = True) -> None:
@@ -69,6 +71,7 @@ class RabbitmqLog(Log):
         )
         self._bus = Bus(self._rabbitmq, self._publishing)
         self._followers: set[Follower] = set()
+        self._leases: set[tuple[str, int]] = set()
         self._appender: Appender | None = None
         self._opened: AsyncExitStack | None = None
 
@@ -121,6 +124,10 @@ class RabbitmqLog(Log):
                 await self._shared.publish_mark(owned.partition, owned.mark(closed=True))
             except WeftError as failure:
                 logger.warning("rabbitmq_close_not_noted", reason=failure.message)
+
+    async def identity(self) -> str:
+        self._require_open()
+        return await self._shared.identity()
 
     async def append(self, batch: Batch) -> Appended:
         appender = self._require_appender()
@@ -182,6 +189,7 @@ class RabbitmqLog(Log):
     def _wake(self) -> None:
         for follower in self._followers:
             follower.woken.set()
+            follower.share.poke()
 
     async def read(self, at: TopicPartition, offset: int, *, max_bytes: int = _CHUNK_BYTES) -> Sequence[LogBatch]:
         self._require_open()
@@ -212,8 +220,7 @@ class RabbitmqLog(Log):
     ) -> AsyncGenerator[LogBatch, None]:
         self._require_open()
         await self._shared.catch_up()
-        positions = dict(start) if start is not None else dict(self._shared.ledger.positions.get(group, {}))
-        follower = Follower(self, topics, Alone(positions))
+        follower = Follower(self, topics, lambda follower: self._share(follower, group, start))
         self._followers.add(follower)
         try:
             async with aclosing(follower.batches()) as batches:
@@ -224,6 +231,19 @@ class RabbitmqLog(Log):
                 raise
         finally:
             self._followers.discard(follower)
+            await follower.share.close()
+
+    def _share(self, follower: Follower, group: str, start: Positions | None) -> Share:
+        if start is not None:
+            return Alone(start)
+        return Leases(
+            group,
+            self._names,
+            shared=self._shared,
+            connection=self._consuming,
+            taken=self._leases,
+            turned=follower.forget,
+        )
 
     def ends(self) -> Mapping[TopicPartition, int]:
         """The offset after the last event that is known here, of every partition."""

@@ -14,6 +14,11 @@ class Names:
         """The stream of what all know together."""
         return f"{self.prefix}.ledger"
 
+    @property
+    def identity(self) -> str:
+        """The stream whose first message names the log."""
+        return f"{self.prefix}.identity"
+
     def partition(self, partition: int) -> str:
         """The stream of a partition."""
         return f"{self.prefix}.log.{partition}"
@@ -23,5 +28,9 @@ class Names:
         return f"{self.prefix}.owner.{partition}"
 
     def group(self, group: str) -> str:
-        """The queue of tokens that say who of a group reads which partition."""
+        """The empty queue whose consumers are the members of a group."""
         return f"{self.prefix}.group.{group}"
+
+    def lease(self, group: str, partition: int) -> str:
+        """Taken by the one connection that reads a partition for a group."""
+        return f"{self.prefix}.group.{group}.{partition}"

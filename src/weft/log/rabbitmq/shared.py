@@ -9,6 +9,7 @@ from weft.log.port import Damage
 from weft.log.rabbitmq.broker import Link, Publisher
 from weft.log.rabbitmq.connection import Connection
 from weft.log.rabbitmq.entry import Entry, as_topic_ends
+from weft.log.rabbitmq.identity import find_identity
 from weft.log.rabbitmq.ledger import Ledger, Mark
 from weft.log.rabbitmq.names import Names
 from weft.log.rabbitmq.ownership import Owned
@@ -44,7 +45,7 @@ class Shared:
         self._consuming = consuming
         self._own = own
         self._heard = heard
-        self._changed = changed
+        self.wake = changed
         self._tails: dict[int, Tail] = {}
         self._listening: LedgerTail | None = None
         self._publisher: tuple[Link, Publisher] | None = None
@@ -128,7 +129,7 @@ class Shared:
     def _turned(self) -> None:
         """A page of the ledger came."""
         self._listen_to_writers()
-        self._changed()
+        self.wake()
 
     async def _round_trip(self, stream: str, marks: Marks, page: Callable[[str], bytes]) -> None:
         nonce, seen = marks.new()
@@ -144,6 +145,16 @@ class Shared:
         if self._publisher is None or self._publisher[0] is not link:
             self._publisher = (link, await link.publisher())
         return self._publisher[1]
+
+    async def identity(self) -> str:
+        """The name of the log."""
+        return await find_identity(
+            self._consuming.link,
+            await self._ready(),
+            self._names.identity,
+            replicas=self._rabbitmq.replicas,
+            timeout_s=self._rabbitmq.timeout_s,
+        )
 
     async def write_marker(self, partition: int, nonce: str) -> None:
         """Write a marker into a partition."""
