@@ -1,5 +1,6 @@
 """One server of each kind for a whole test run, started when the first test asks for it."""
 
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
@@ -17,15 +18,11 @@ S = TypeVar("S", bound=Server)
 
 
 @pytest.fixture(scope="session")
-def services_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the accounts of the servers can reach."""
-    folder = tmp_path_factory.mktemp("services")
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_mode & 0o001 == 0 and parent.owner() != "root":
-            break
-        if parent.stat().st_mode & 0o001 == 0:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return folder
+def services_folder() -> Generator[Path]:
+    """A folder that the accounts of the servers can reach: outside of pytest's, which every new run shuts to others again."""
+    with tempfile.TemporaryDirectory(prefix="weft-services-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def run_server(server: S, need: Need) -> Generator[S]:
