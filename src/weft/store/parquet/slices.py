@@ -88,7 +88,7 @@ def read_directory(path: Path) -> Directory:
         footer_at = size - 8 - footer_size
         footer = Reader(os.pread(file.fileno(), footer_size, footer_at)).struct()
         groups: list[Struct] = footer[4][1][1]
-        first = min(column[at][1] for group in groups for column in group[1][1][1] for at in (4, 6))
+        first = min(column[at][1] for group in groups for column in group[1][1][1] for at in (4, 6) if at in column)
         index = _Index(os.pread(file.fileno(), footer_at - first, first), first)
     return Directory(
         before_groups=thrift.write_fields({number: footer[number] for number in (1, 2)}),
