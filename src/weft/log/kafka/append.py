@@ -120,6 +120,7 @@ class Appender:
         self._slot = Slot(f"{client.address.bootstrap}/{self._settings.prefix}")
         self._ends: dict[TopicPartition, End] = {}
         self._away: str | None = None
+        self._doubt: str | None = None
         self._probe_at_s = 0.0
         self._is_broken = False
         self._last_offsets: dict[TopicPartition, int] = {}
@@ -172,14 +173,18 @@ class Appender:
             try:
                 self._send(request)
             except KafkaException as failure:
-                unavailable = self._client.unavailable(failure)
-                self._mark_away(unavailable.message)
-                self._finish(request, unavailable)
+                self._finish(request, self._no_question(failure))
             except WeftError as failure:
                 self._finish(request, failure)
             except Exception as failure:  # whatever it was, nobody may wait for ever
                 logger.exception("log_append_failed")
                 self._finish(request, Unavailable(f"the append failed: {failure}"))
+
+    def _no_question(self, failure: KafkaException) -> Unavailable:
+        """Nothing was sent, because what has to be known first could not be asked."""
+        unavailable = self._client.unavailable(failure)
+        self._doubt, self._probe_at_s = unavailable.message, 0.0
+        return unavailable
 
     def _mend(self) -> None:
         """A producer that said it cannot go on is replaced, once everything it had was answered."""
@@ -391,17 +396,21 @@ class Appender:
         while not self._is_drained:
             self._producer.poll(_POLL_S)
             self._hand_over()
-            if self._away is not None and time.monotonic() >= self._probe_at_s:
+            if (self._away or self._doubt) is not None and time.monotonic() >= self._probe_at_s:
                 self._probe()
 
     def _probe(self) -> None:
-        """Whether the brokers answer again."""
+        """Whether the brokers answer (again)."""
+        doubt, self._doubt = self._doubt, None
         try:
             self._producer.list_topics(timeout=min(self._settings.request_timeout_s, _PROBE_TIMEOUT_S))
         except KafkaException:
+            if doubt is not None:
+                self._mark_away(doubt)
             self._probe_at_s = time.monotonic() + self._settings.probe_interval_s
         else:
-            logger.info("log_broker_back", broker=self._client.address.bootstrap)
+            if self._away is not None:
+                logger.info("log_broker_back", broker=self._client.address.bootstrap)
             self._away = None
 
     def _mark_away(self, reason: str) -> None:
@@ -412,7 +421,9 @@ class Appender:
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == _ALL_DOWN:
-            self._mark_away(f"{self._client.address} is away: {error.str()}")
+            # Said after a lost connection too that is made anew at once: looked at before anybody is refused.
+            self._doubt = f"{self._client.address} is away: {error.str()}"
+            self._probe_at_s = 0.0
         elif error.code() == _FATAL or error.fatal():
             logger.error("log_producer_failed", reason=error.str())
             self._is_broken = True

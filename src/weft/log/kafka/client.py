@@ -1,5 +1,6 @@
 """Kafka's own client, and the only place that imports it: how its parts are set up, and what its errors mean to us."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
@@ -16,7 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from weft.core.errors import Unavailable, WeftError
+from weft.core.errors import Unavailable
 from weft.log.kafka.address import Address
 
 __all__ = [
@@ -32,13 +33,27 @@ __all__ = [
     "OffsetSpec",
     "Producer",
     "TopicPartition",
-    "unavailable",
+    "error_of",
 ]
 
 T = TypeVar("T")
 _RETRY_AFTER_S: Final = 2
+_PATIENCE_S: Final = 0.05
+_PASSING: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+    }
+)
 
 Errors = Callable[[KafkaError], None]
+Commits = Callable[[KafkaError | None, list[TopicPartition]], None]
 
 
 class Client:
@@ -93,7 +108,7 @@ class Client:
             }
         )
 
-    def consumer(self, on_error: Errors, *, group: str | None = None) -> Consumer:
+    def consumer(self, on_error: Errors, *, group: str | None = None, on_commit: "Commits | None" = None) -> Consumer:
         """A consumer; without a group it only reads where it is told to."""
         settings = self._settings
         return Consumer(
@@ -115,6 +130,7 @@ class Client:
                 "fetch.error.backoff.ms": 50,
                 "check.crcs": True,
                 "error_cb": on_error,
+                **({} if on_commit is None else {"on_commit": on_commit}),
             }
         )
 
@@ -129,19 +145,27 @@ class Client:
         except TimeoutError as late:
             raise Unavailable(f"{self.address} does not answer", retry_after_s=_RETRY_AFTER_S) from late
 
-    def unavailable(self, failure: KafkaException) -> WeftError:
+    def patiently(self, work: Callable[[], T]) -> T:
+        """What some work gives, tried again where the cluster is only rearranging itself: a new leader, a new topic, a group
+        that shares its partitions anew."""
+        give_up_s = time.monotonic() + self._settings.request_timeout_s
+        while True:
+            try:
+                return work()
+            except KafkaException as failure:
+                error = error_of(failure)
+                if error is None or error.code() not in _PASSING or time.monotonic() > give_up_s:
+                    raise
+            time.sleep(_PATIENCE_S)  # the cluster has no way to tell us
+
+    def unavailable(self, failure: KafkaException) -> Unavailable:
         """What a failure means to us."""
-        return unavailable(self.address, failure)
+        error = error_of(failure)
+        reason = error.str() if error is not None else str(failure)
+        return Unavailable(f"{self.address} cannot be used: {reason}", retry_after_s=_RETRY_AFTER_S)
 
 
 def error_of(failure: KafkaException) -> KafkaError | None:
     """What Kafka's client says went wrong."""
     error = failure.args[0] if failure.args else None
     return error if isinstance(error, KafkaError) else None
-
-
-def unavailable(address: Address, failure: KafkaException) -> Unavailable:
-    """A failure of Kafka's client as ours."""
-    error = error_of(failure)
-    reason = error.str() if error is not None else str(failure)
-    return Unavailable(f"{address} cannot be used: {reason}", retry_after_s=_RETRY_AFTER_S)

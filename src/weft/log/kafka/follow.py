@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import Future
 from typing import Final
 
 import structlog
@@ -40,12 +41,14 @@ class Follower:
         self._ready: deque[LogBatch] = deque()
         self._ready_bytes = 0
         self._lock = threading.Lock()
+        self._is_member_yet = True
+        self._commits: deque[tuple[list[KafkaPartition], Future[list[KafkaPartition]]]] = deque()
+        self._committing: deque[Future[list[KafkaPartition]]] = deque()
         self._is_stopping = False
         self._failure: Unavailable | None = None
         self._discover_at_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        self._consumer: Consumer | None = None
         self._thread = threading.Thread(target=self._run, name=f"kafka-follow-{group}", daemon=True)
 
     @property
@@ -53,12 +56,14 @@ class Follower:
         """Whether it shares the group's partitions with others."""
         return self._start is None
 
-    def commit(self, offsets: list[KafkaPartition]) -> list[KafkaPartition] | None:
-        """Commit as a member; None where it is none (any more). Raises KafkaException. Blocks."""
-        consumer = self._consumer
-        if consumer is None or not self.is_member or self._is_stopping:
-            return None
-        return consumer.commit(offsets=offsets, asynchronous=False)
+    def commit(self, offsets: list[KafkaPartition]) -> "Future[list[KafkaPartition]] | None":
+        """Commit as a member; None where it is none (any more). The answer may raise KafkaException. For any thread."""
+        answer: Future[list[KafkaPartition]] = Future()
+        with self._lock:
+            if not self.is_member or not self._is_member_yet:
+                return None
+            self._commits.append((offsets, answer))
+        return answer
 
     async def batches(self) -> AsyncGenerator[LogBatch, None]:
         """Batches as they come, until stopped."""
@@ -98,12 +103,13 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            consumer = self._consumer = self._client.consumer(_ignore, group=self._kafka_group if self.is_member else None)
+            group = self._kafka_group if self.is_member else None
+            consumer = self._client.consumer(_ignore, group=group, on_commit=self._committed)
             try:
                 self._begin(consumer)
                 self._follow(consumer)
             finally:
-                self._consumer = None
+                self._end_commits()
                 consumer.close()
         except KafkaException as failure:
             self._failure = self._client.unavailable(failure)
@@ -133,9 +139,39 @@ class Follower:
             if is_full != is_paused:
                 (consumer.pause if is_full else consumer.resume)(consumer.assignment())
                 is_paused = is_full
+            self._commit(consumer)
             message = consumer.poll(_POLL_S)
             messages = [] if message is None else [message, *consumer.consume(_AT_ONCE, 0)]
             self._hand_over(self._assemble(messages) if messages else self._rest())
+
+    def _commit(self, consumer: Consumer) -> None:
+        """Hand on what others want committed. Never waited for here: during a rebalance the answer needs polling."""
+        while self._commits:
+            with self._lock:
+                offsets, answer = self._commits.popleft()
+            try:
+                consumer.commit(offsets=offsets, asynchronous=True)
+            except KafkaException as failure:
+                answer.set_exception(failure)
+            else:
+                self._committing.append(answer)
+
+    def _committed(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
+        answer = self._committing.popleft()
+        if error is not None:
+            answer.set_exception(KafkaException(error))
+        else:
+            answer.set_result(partitions)
+
+    def _end_commits(self) -> None:
+        """Whoever still waits tries again without a member."""
+        with self._lock:
+            self._is_member_yet = False
+            waiting = [*self._committing, *(answer for _, answer in self._commits)]
+            self._committing.clear()
+            self._commits.clear()
+        for answer in waiting:
+            answer.set_exception(KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID)))
 
     def _assign(self, consumer: Consumer) -> None:
         """Begin with partitions that were not there before."""

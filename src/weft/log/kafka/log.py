@@ -87,6 +87,10 @@ class KafkaLog(Log):
 
     # Appending
 
+    async def identity(self) -> str:
+        cluster = await self._in_keeping(self._topics.cluster)
+        return f"kafka:{cluster}/{self._address.settings.prefix}"
+
     async def append(self, batch: Batch) -> Appended:
         appender = self._require_appender()
         if batch.count == 0:
@@ -172,9 +176,9 @@ class KafkaLog(Log):
         if not offsets:
             return
         for member in members:
-            committed = member.commit(offsets)
-            if committed is not None:
-                self._keeper.check(committed, group)
+            answer = member.commit(offsets)
+            if answer is not None:
+                self._keeper.check(self._client.wait_for(answer), group)
                 return
         self._keeper.commit(group, offsets)
 
@@ -220,7 +224,7 @@ class KafkaLog(Log):
     async def _in_keeping(self, work: Callable[[], T]) -> T:
         self._require_open()
         try:
-            return await self._loop.run_in_executor(self._keeping, work)
+            return await self._loop.run_in_executor(self._keeping, lambda: self._client.patiently(work))
         except KafkaException as failure:
             raise self._client.unavailable(failure) from failure
 

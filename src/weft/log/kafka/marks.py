@@ -50,7 +50,8 @@ class Marks:
         """First readable and next offset of a partition, asked of its broker. Raises KafkaException."""
         with self._lock:
             place = KafkaPartition(self._topics.kafka_name(at.topic), at.partition)
-            return self._open().get_watermark_offsets(place, timeout=self._timeout_s)
+            consumer = self._open()
+            return self._client.patiently(lambda: consumer.get_watermark_offsets(place, timeout=self._timeout_s))
 
     def _open(self) -> Consumer:
         if self._consumer is None:

@@ -42,21 +42,20 @@ class PartitionReader:
 
     def read(self, at: TopicPartition, offset: int, max_bytes: int) -> Sequence[LogBatch]:
         """At least one batch where there is any, then up to about `max_bytes`. An offset inside a batch gives all of it."""
-        if self._consumer is None:
-            self._consumer = self._client.consumer(_ignore)
+        consumer = self._consumer = self._consumer or self._client.consumer(_ignore)
         place = KafkaPartition(self._topics.kafka_name(at.topic), at.partition)
         try:
-            start, end = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+            start, end = self._client.patiently(lambda: consumer.get_watermark_offsets(place, timeout=self._timeout_s))
             if offset >= end:
                 return []
-            return self._read(self._consumer, at, max(offset, start), start, max_bytes)
+            return self._read(consumer, at, max(offset, start), start, max_bytes)
         except KafkaException as failure:
             error = error_of(failure)
             if error is not None and error.code() in _UNKNOWN:
                 return []
             raise self._client.unavailable(failure) from failure
         finally:
-            self._consumer.unassign()
+            consumer.unassign()
 
     def _read(self, consumer: Consumer, at: TopicPartition, offset: int, start: int, max_bytes: int) -> Sequence[LogBatch]:
         self._assign(consumer, at, offset)

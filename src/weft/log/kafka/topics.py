@@ -33,6 +33,10 @@ class Topics:
                 self._admin = self._client.admin()
             return self._admin
 
+    def cluster(self) -> str:
+        """The id the cluster was given when it was made. Raises KafkaException where no broker answers."""
+        return self.admin.list_topics(timeout=self._settings.request_timeout_s).cluster_id or "unknown"
+
     def kafka_name(self, topic: str) -> str:
         """A topic's name in Kafka."""
         return self._settings.prefix + topic
@@ -56,13 +60,17 @@ class Topics:
 
     def count_partitions(self, topic: str) -> int:
         """How many partitions a topic has; makes it where it is not there."""
-        known = self._in_sync.get(topic)
+        known = self._in_sync.get(topic) or self.look(topic)
         if known is None:
-            known = self.look(topic)
-            if known is None:
-                self._create(topic)
-                known = self.look(topic)
-        return len(known or ()) or 1
+            self._create(topic)
+            known = self._client.patiently(lambda: self._just_made(topic))
+        return len(known)
+
+    def _just_made(self, topic: str) -> Sequence[int]:
+        known = self.look(topic)
+        if known is None:
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+        return known
 
     def forget(self, topic: str) -> None:
         """It may not be there any more."""

@@ -1,0 +1,119 @@
+"""Followers of one group share its partitions, and what one leaves behind another takes."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from tests.services.kafka_server import KafkaServer
+from weft.core.clock import SystemClock
+from weft.core.position import TopicPartition
+from weft.log.kafka.log import KafkaLog
+from weft.log.kafka.settings import KafkaSettings
+from weft.log.port import Log
+from weft.log.settings import LogSettings
+from weft.testing.factories import make_batch
+from weft.testing.log_ground import WAIT_S
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    return f"{abs(hash(request.node.nodeid)):x}."
+
+
+def open_log(server: KafkaServer, prefix: str, **kafka: object) -> KafkaLog:
+    """A log on topics of one test, of four partitions."""
+    settings = {"prefix": prefix, "partitions": 4, "discover_interval_s": 0.3, **kafka}
+    return KafkaLog(server.url, settings=LogSettings(kafka=KafkaSettings.model_validate(settings)), clock=SystemClock())
+
+
+class Member:
+    """One replica of a consumer: works on batches and commits them."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.seen: list[str] = []
+        self.partitions: set[int] = set()
+        self.changed = asyncio.Event()
+        self.task = asyncio.create_task(self.work())
+
+    async def work(self) -> None:
+        async with aclosing(self.log.follow("workers", ["events"])) as batches:
+            async for batch in batches:
+                self.seen.extend(batch.ids)
+                self.partitions.add(batch.partition)
+                await self.log.commit("workers", {TopicPartition(batch.topic, batch.partition): batch.next_offset})
+                self.changed.set()
+
+    async def leave(self) -> None:
+        """Stop in an orderly way."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def fill(server: KafkaServer, prefix: str, batches: int) -> list[str]:
+    """Append to every partition; returns the ids."""
+    ids: list[str] = []
+    for partition in range(4):
+        async with open_log(server, prefix, append_partition=partition) as log:
+            for _ in range(batches):
+                batch = make_batch(10)
+                await log.append(batch)
+                ids.extend(batch.ids)
+    return ids
+
+
+async def until(members: "list[Member]", ids: list[str]) -> None:
+    """Wait until the members have seen all ids."""
+    async with asyncio.timeout(WAIT_S):
+        while not set(ids) <= {event_id for member in members for event_id in member.seen}:
+            changes = [asyncio.ensure_future(member.changed.wait()) for member in members]
+            await asyncio.wait([*changes, *(member.task for member in members)], return_when=asyncio.FIRST_COMPLETED)
+            for member, change in zip(members, changes, strict=True):
+                change.cancel()
+                member.changed.clear()
+                if member.task.done() and not member.task.cancelled():
+                    member.task.result()
+
+
+async def test_two_members_share_the_work_and_one_that_leaves_loses_nothing(kafka_server: KafkaServer, prefix: str) -> None:
+    ids = await fill(kafka_server, prefix, 2)
+    async with open_log(kafka_server, prefix) as one_log, open_log(kafka_server, prefix) as other_log:
+        one, other = Member(one_log), Member(other_log)
+        await until([one, other], ids)
+        while True:  # until the group has settled on two members
+            one.partitions.clear()
+            other.partitions.clear()
+            ids += await fill(kafka_server, prefix, 1)
+            await until([one, other], ids)
+            if one.partitions and other.partitions:
+                break
+        assert one.partitions.isdisjoint(other.partitions)
+
+        await other.leave()
+        later = await fill(kafka_server, prefix, 2)
+        await until([one], later)
+        await one.leave()
+        assert set(one.seen + other.seen) == set(ids + later)
+
+
+async def test_processes_of_one_host_append_to_partitions_of_their_own(kafka_server: KafkaServer, prefix: str) -> None:
+    async with open_log(kafka_server, prefix) as one, open_log(kafka_server, prefix) as other:
+        appended = [await log.append(make_batch(1)) for log in (one, other, one, other)]
+        assert len({answer.partition for answer in appended}) == 2
+        assert [answer.first_offset for answer in appended] == [0, 0, 1, 1]
+
+
+async def test_an_answer_says_how_many_replicas_are_in_sync(kafka_server: KafkaServer, prefix: str) -> None:
+    async with open_log(kafka_server, prefix) as log:
+        assert (await log.append(make_batch(1))).in_sync_replicas == 1
+
+
+async def test_ticks_reach_the_partitions_of_processes_that_are_gone(kafka_server: KafkaServer, prefix: str) -> None:
+    await fill(kafka_server, prefix, 1)
+    async with open_log(kafka_server, prefix) as log:
+        later_us = max(state.max_time_us or 0 for state in (await log.state()).partitions) + 1_000_000
+        await log.tick("events", later_us)
+        states = (await log.state()).partitions
+        assert [state.max_time_us for state in states] == [later_us] * 4
+        assert [(state.events_total, state.end_offset) for state in states] == [(10, 11)] * 4
