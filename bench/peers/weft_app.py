@@ -55,6 +55,9 @@ class DiscardLog(Log):
     async def __aexit__(self, *_: object) -> None:
         pass
 
+    async def identity(self) -> str:
+        return "nowhere"
+
     async def append(self, batch: Batch) -> Appended:
         offset = self._next_offset
         self._next_offset += batch.count

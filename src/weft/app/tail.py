@@ -1,7 +1,7 @@
 """Reading a store that another process owns: what its owner has not flushed yet is taken from the log, when somebody asks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Literal, Self, TypeVar
 
 from weft.core.batch import LogBatch
@@ -11,7 +11,7 @@ from weft.core.event import Event
 from weft.core.position import Positions, TopicPartition
 from weft.log.port import Log
 from weft.store.port import EventStore
-from weft.store.query import Aggregate, Group, Page, Select, Series, SeriesColumns, StoreState, Trend, TrendRow
+from weft.store.query import Aggregate, Group, Page, Select, Series, SeriesColumns, StoreState, TopicCount, Trend, TrendRow
 
 Answer = TypeVar("Answer")
 
@@ -37,6 +37,9 @@ class FreshStore(EventStore):
     async def __aexit__(self, *exc: object) -> None:
         await self._store.__aexit__(None, None, None)
 
+    async def bind(self, log_identity: str) -> None:
+        await self._store.bind(log_identity)
+
     async def write(self, batches: Sequence[LogBatch]) -> None:
         await self._store.write(batches)
 
@@ -60,6 +63,12 @@ class FreshStore(EventStore):
 
     async def erase(self, erasure: Erasure) -> int:
         return await self._store.erase(erasure)
+
+    def replay(self, at: TopicPartition, offset: int = 0) -> AsyncGenerator[Sequence[Event], None]:
+        return self._store.replay(at, offset)
+
+    async def adopt(self, books: Sequence[TopicCount]) -> None:
+        await self._store.adopt(books)
 
     async def state(self) -> StoreState:
         return await self._after_catching_up(self._store.state)

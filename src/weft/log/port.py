@@ -94,6 +94,11 @@ class Log(AbstractAsyncContextManager["Log"], ABC):
     """Whether each partition has one process that appends to it, so that at most `log.partitions` of them can append."""
 
     @abstractmethod
+    async def identity(self) -> str:
+        """A name this log has had since it was made and no other log has. Whoever keeps positions keeps it beside them:
+        offsets of one log mean nothing in another. Raises Unavailable."""
+
+    @abstractmethod
     async def append(self, batch: Batch) -> Appended:
         """Append events and return once they are durable; never before.
 

@@ -181,3 +181,15 @@ class LogKeeping(LogTests):
             await log.append(make_batch(5))
             assert (await reader.state()).partitions == (await log.state()).partitions
             assert not (await reader.state()).writable
+
+    # Which log it is
+
+    async def test_a_log_keeps_its_name_over_restarts_and_tells_it_to_readers(self, ground: LogGround) -> None:
+        async with ground.open() as log:
+            name = await log.identity()
+            await log.append(make_batch(3))
+            assert await log.identity() == name
+        async with ground.open() as again:
+            assert await again.identity() == name
+        async with ground.open(append=False) as reader:
+            assert await reader.identity() == name

@@ -9,7 +9,7 @@ import pytest
 
 from weft.core.batch import LogBatch
 from weft.core.erasure import Erasure
-from weft.core.errors import Corrupt, Invalid
+from weft.core.errors import Conflict, Corrupt, Invalid
 from weft.core.ids import new_id
 from weft.core.position import TopicPartition
 from weft.store.port import EventStore
@@ -214,3 +214,16 @@ class StoreSuite(StoreQuestions):
             state = await store.state()
             assert (state.events, state.oldest_us, state.newest_us) == (10, NOON_US, NOON_US + 9)
             assert [(topic.partition, topic.position) for topic in state.topics] == [(2, 10)]
+
+    # Which log its positions are of
+
+    async def test_a_store_belongs_to_the_log_it_was_first_bound_to(self, open_store: OpenStore) -> None:
+        async with open_store() as store:
+            await store.bind("one log")
+            await store.bind("one log")
+            await store.write([make_log_batch(3)])
+        async with open_store() as store:
+            await store.bind("one log")
+            with pytest.raises(Conflict, match="another log"):
+                await store.bind("another log")
+            assert await count(store) == 3

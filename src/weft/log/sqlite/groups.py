@@ -1,5 +1,6 @@
 """Groups: how far each has come, and which offsets are damaged. One small file that every process of the log may write."""
 
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
@@ -19,7 +20,9 @@ CREATE TABLE IF NOT EXISTS damage (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, first_offset INTEGER NOT NULL, next_offset INTEGER NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY (topic, partition, first_offset)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS made (identity TEXT NOT NULL);
 """
+_MADE: Final = "INSERT INTO made SELECT ? WHERE NOT EXISTS (SELECT 1 FROM made)"
 _COMMIT: Final = """
 INSERT INTO position VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = max(next_offset, excluded.next_offset)
 """
@@ -38,6 +41,13 @@ class Groups:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close(True)
+
+    def identity(self) -> str:
+        """The name this log was given when it was made."""
+        with self._lock:
+            self._connection.execute(_MADE, (secrets.token_hex(16),))
+            ((identity,),) = cast("Iterable[tuple[str]]", self._connection.execute("SELECT identity FROM made"))
+        return f"sqlite:{identity}"
 
     def commit(self, group: str, positions: Positions) -> None:
         """Move a group forward, never back."""

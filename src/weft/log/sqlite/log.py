@@ -360,6 +360,10 @@ class SqliteLog(Log):
             self._upkeep.roll()
             appender.sound(APPENDED)
 
+    async def identity(self) -> str:
+        self._require_open()
+        return await self._in_reading(self._groups.identity)
+
     async def state(self) -> LogState:
         self._require_open()
         return await self._in_reading(self._state)
