@@ -83,7 +83,8 @@ def _balance(
     damages: Iterable[Damage],
     dead: Dead,
 ) -> Balance:
-    held = [count for place, count in counts.items() if place.topic == topic]
+    # Partitions below 0 hold what was carried over from another log, which this one never accepted.
+    held = [count for place, count in counts.items() if place.topic == topic and place.partition >= 0]
     accepted = sum(partition.events_total for partition in partitions)
     stored = sum(count.stored_total for count in held)
     repeats = sum(count.repeats_total for count in held)

@@ -1,15 +1,16 @@
 """The port of the event store. Each promise here has a test in `weft.testing.store_suite`, run on every adapter."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal
 
 from weft.core.batch import LogBatch
 from weft.core.erasure import Erasure
+from weft.core.errors import Conflict
 from weft.core.event import Event
-from weft.core.position import Positions
-from weft.store.query import Aggregate, Group, Page, Select, Series, SeriesColumns, StoreState, Trend, TrendRow
+from weft.core.position import Positions, TopicPartition
+from weft.store.query import Aggregate, Group, Page, Select, Series, SeriesColumns, StoreState, TopicCount, Trend, TrendRow
 
 
 class EventStore(AbstractAsyncContextManager["EventStore"], ABC):
@@ -19,6 +20,13 @@ class EventStore(AbstractAsyncContextManager["EventStore"], ABC):
     """
 
     reach: Literal["process", "host", "network"]
+
+    @abstractmethod
+    async def bind(self, log_identity: str) -> None:
+        """Say of which log the batches will be, before the first is written; the first time it is remembered for good.
+
+        Raises Conflict where the positions are those of another log, whose offsets would be taken for stored ones.
+        """
 
     @abstractmethod
     async def write(self, batches: Sequence[LogBatch]) -> None:
@@ -60,5 +68,38 @@ class EventStore(AbstractAsyncContextManager["EventStore"], ABC):
         after a crash."""
 
     @abstractmethod
+    def replay(self, at: TopicPartition, offset: int = 0) -> AsyncGenerator[Sequence[Event], None]:
+        """The stored events of one partition from `offset` on in the order of their offsets, some thousand at a time; ends
+        with what was stored when it was asked. For whoever reads everything: nothing is decoded twice and memory stays flat."""
+
+    @abstractmethod
+    async def adopt(self, books: Sequence[TopicCount]) -> None:
+        """Take over the books of a store whose events were written to this one, so that it can go on in its place.
+
+        Raises Conflict where a partition here is further than there.
+        """
+
+    @abstractmethod
     async def state(self) -> StoreState:
         """The store at this moment."""
+
+
+def check_binding(known: str, asked: str, store: str) -> None:
+    """Raise Conflict where a store's positions are those of another log than the one asked for."""
+    if known != asked:
+        raise Conflict(
+            f"the store at {store} was filled from another log ({known}) than the one configured ({asked}), so its positions "
+            "would hide new events; go back to that log, or choose an empty store and carry the events over",
+            store=store,
+        )
+
+
+def check_adoption(here: Positions, books: Sequence[TopicCount]) -> None:
+    """Raise Conflict where a partition is further here than in the books to take over."""
+    for count in books:
+        position = here.get(TopicPartition(count.topic, count.partition), 0)
+        if position > count.position:
+            raise Conflict(
+                f"this store has {count.topic}/{count.partition} up to offset {position}, the one it would take over from only "
+                f"up to {count.position}; it is in use already, so nothing can be carried into it"
+            )

@@ -7,6 +7,7 @@ in: erased there, trimmed, damaged, or set aside as dead letters. Of the stored,
 from dataclasses import dataclass, replace
 
 from weft.core.position import TopicPartition
+from weft.store.query import TopicCount
 
 
 @dataclass(slots=True)
@@ -26,6 +27,20 @@ class Account:
     def balanced(self) -> bool:
         """Whether every offset is in one of the counts."""
         return self.position == self.stored + self.repeats + self.expired + self.ticks + self.skipped
+
+
+def account_of(count: TopicCount) -> Account:
+    """The account that a count was made of."""
+    return Account(
+        position=count.position,
+        stored=count.stored_total,
+        repeats=count.repeats_total,
+        expired=count.expired_total,
+        ticks=count.ticks_total,
+        skipped=count.skipped_total,
+        erased=count.erased_total,
+        retired=count.retired_total,
+    )
 
 
 Ledger = dict[TopicPartition, Account]

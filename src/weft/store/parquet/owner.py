@@ -21,10 +21,11 @@ from weft.store.parquet.flush import write_tail
 from weft.store.parquet.given import FOLDER, Run, merge_candidates, merged, write_run
 from weft.store.parquet.intake import Intake
 from weft.store.parquet.layout import StoredFile
-from weft.store.parquet.ledger import Ledger, copy_ledger
+from weft.store.parquet.ledger import Account, Ledger, account_of, copy_ledger
 from weft.store.parquet.manifest import Manifest
 from weft.store.parquet.shelf import Shelf
 from weft.store.parquet.tail import Tail
+from weft.store.query import TopicCount
 from weft.store.settings import StoreSettings
 
 LOCK_NAME: Final = "owner.lock"
@@ -111,6 +112,23 @@ class Owner:
                 shelf.disk.remove(shelf.folder / path)
             raise
         return files, [Run.open(shelf.folder, run) for run in run_files]
+
+    def adopt(self, books: Sequence[TopicCount]) -> None:
+        """Take over the books of another store."""
+        with self._turn:
+            self._flush()
+            ledger: Ledger = {}
+            erased: dict[TopicPartition, int] = {}
+            retired: dict[TopicPartition, int] = {}
+            for count in books:
+                place = TopicPartition(count.topic, count.partition)
+                old = self._intake.ledger.get(place, Account())
+                ledger[place] = account_of(count)
+                erased[place], retired[place] = count.erased_total - old.erased, count.retired_total - old.retired
+            self._manifest.commit(ledger=ledger, erased=erased, retired=retired)
+            with self._shelf.lock:
+                self._intake.ledger.update(copy_ledger(ledger))
+                self.flushed_ledger.update(ledger)
 
     def compact(self, *, settled: bool = False) -> int:
         """Merge the small files of one hour, if any hour has enough of them; returns how many files were merged.

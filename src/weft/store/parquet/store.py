@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -18,7 +18,7 @@ from weft.core.clock import Clock
 from weft.core.erasure import Erasure
 from weft.core.errors import Conflict, Corrupt, Invalid, Unavailable
 from weft.core.event import Event
-from weft.core.position import Positions
+from weft.core.position import Positions, TopicPartition
 from weft.store.asking import check_aggregate, check_select, check_series, check_trend
 from weft.store.parquet.aggregate import answer_aggregate, answer_series, answer_trend
 from weft.store.parquet.disk import Disk
@@ -29,12 +29,14 @@ from weft.store.parquet.manifest import Manifest
 from weft.store.parquet.owner import Owner, OwnerLock
 from weft.store.parquet.pages import select_page
 from weft.store.parquet.refresh import TRIES, Refresh
+from weft.store.parquet.replay import replay_some
 from weft.store.parquet.scan import scan_for
 from weft.store.parquet.shelf import Shelf, View
 from weft.store.parquet.slices import PagedFiles
-from weft.store.port import EventStore
+from weft.store.port import EventStore, check_adoption, check_binding
 from weft.store.query import (
     Aggregate,
+    Filter,
     Group,
     Page,
     Select,
@@ -125,6 +127,9 @@ class ParquetStore(EventStore):
         self._owner = Owner(self._shelf, manifest, self._intake, self._settings, self._clock)
         if self._write:
             self._owner.remove_orphans()
+
+    async def bind(self, log_identity: str) -> None:
+        check_binding(await self._in(self._disk_thread, self._manifest.bind, log_identity), log_identity, str(self.folder))
 
     async def write(self, batches: Sequence[LogBatch]) -> None:
         async with self._writing:
@@ -257,6 +262,23 @@ class ParquetStore(EventStore):
         count = await self._in(self._disk_thread, self._owner.erase, erasure)
         self._paged.forget()
         return count
+
+    async def replay(self, at: TopicPartition, offset: int = 0) -> AsyncGenerator[Sequence[Event], None]:
+        asked = Filter(topic=at.topic)
+        next_offset: int | None = offset
+        while next_offset is not None:
+            events, next_offset = await self._ask(
+                lambda view, first=next_offset: replay_some(
+                    self._engine, scan_for(self.folder, view, asked), at.partition, first
+                )
+            )
+            if events:
+                yield events
+
+    async def adopt(self, books: Sequence[TopicCount]) -> None:
+        self._check_owner("take over books")
+        check_adoption({place: account.position for place, account in self._intake.ledger.items()}, books)
+        await self._in(self._disk_thread, self._owner.adopt, books)
 
     async def state(self) -> StoreState:
         # A thread of its own: the verdict and the books must not wait behind long questions.

@@ -53,6 +53,13 @@ class Link:
         """The first column of the first row, or None."""
         return await self._connection.fetchval(sql, *values)
 
+    async def stream(self, sql: str, *values: Any, size: int) -> AsyncGenerator[list[tuple[Any, ...]], None]:
+        """All rows of a question, some at a time, as they were when it began."""
+        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+            cursor = await self._connection.cursor(sql, *values)
+            while rows := await cursor.fetch(size):
+                yield [tuple(row) for row in rows]
+
     async def copy(self, schema: str, table: str, columns: Sequence[str], pieces: Iterable[bytes | memoryview]) -> None:
         """Fill a table from rows in PostgreSQL's binary format."""
 

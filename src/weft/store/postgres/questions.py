@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from weft.core.event import Event
+from weft.core.position import TopicPartition
 from weft.store.asking import KEY_FIELDS, TEXT_FIELDS, TIME_KEYS, check_groups, in_order, path_of
 from weft.store.cursor import Cursor, decode, encode
 from weft.store.postgres.connect import Link, OutOfRange
@@ -231,6 +232,12 @@ async def find_event(link: Link, events: str, event_id: str, source: str | None)
         f'SELECT {FIELDS} FROM {events} WHERE {where} ORDER BY "timestamp" DESC, source DESC LIMIT 1', *parameters.values
     )
     return to_event(rows[0]) if rows else None
+
+
+def replay_sql(events: str, at: TopicPartition, offset: int) -> tuple[str, list[Any]]:
+    """The events of one partition of the log from an offset on, in its order."""
+    where = 'topic = $1 AND "partition" = $2 AND "offset" >= $3'
+    return f'SELECT {FIELDS} FROM {events} WHERE {where} ORDER BY "offset"', [at.topic, at.partition, offset]
 
 
 async def aggregate(link: Link, events: str, asked: Aggregate) -> Sequence[Group]:

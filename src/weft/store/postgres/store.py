@@ -1,8 +1,8 @@
 """PostgresStore: the event store in a PostgreSQL database."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, Final, Literal, Self, TypeVar
 
 import structlog
@@ -14,14 +14,14 @@ from weft.core.errors import Conflict, Invalid
 from weft.core.event import Event
 from weft.core.position import Positions, TopicPartition
 from weft.store.asking import check_aggregate, check_select, check_series, check_trend
-from weft.store.port import EventStore, check_binding
+from weft.store.port import EventStore, check_adoption, check_binding
 from weft.store.postgres import questions
 from weft.store.postgres.connect import Link, Server, Unwritable
 from weft.store.postgres.keeping import Keeping
 from weft.store.postgres.lanes import Lanes
 from weft.store.postgres.months import Months
 from weft.store.postgres.schema import find_layout, make_tables, quoted
-from weft.store.postgres.take import Taking
+from weft.store.postgres.take import Taking, adopt_books
 from weft.store.query import Aggregate, Group, Page, Select, Series, SeriesColumns, StoreState, TopicCount, Trend, TrendRow
 from weft.store.settings import StoreSettings
 
@@ -29,6 +29,7 @@ logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+_REPLAYED_AT_ONCE: Final = 5_000
 _UPKEEP_TIMEOUT_S: Final = 6 * 3600.0
 """Erasing and dropping months may take long; nobody waits for it."""
 
@@ -66,11 +67,11 @@ class PostgresStore(EventStore):
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._asking.close)
             await self._asking.open()
+            stack.push_async_callback(self._upkeep.close)
+            await self._upkeep.open()
             if self._write:
                 stack.push_async_callback(self._writing.close)
                 await self._writing.open()
-                stack.push_async_callback(self._upkeep.close)
-                await self._upkeep.open()
                 await self._make_ready()
                 task = asyncio.create_task(self._tidy_regularly(), name="weft-store-tidy")
                 stack.push_async_callback(_stop, task)
@@ -140,6 +141,18 @@ class PostgresStore(EventStore):
                 await self.tidy()
             except Exception as failed:  # whatever it is, the next round may go well
                 logger.warning("store_tidy_failed", reason=str(failed), error=type(failed).__name__)
+
+    async def replay(self, at: TopicPartition, offset: int = 0) -> AsyncGenerator[Sequence[Event], None]:
+        sql, values = questions.replay_sql(self._events, at, offset)
+        async with self._upkeep.link() as link, aclosing(link.stream(sql, *values, size=_REPLAYED_AT_ONCE)) as parts:
+            async for rows in parts:
+                yield [questions.to_event(row) for row in rows]
+
+    async def adopt(self, books: Sequence[TopicCount]) -> None:
+        self._check_writer("take over books")
+        check_adoption(await self.flushed(), books)
+        async with self._upkeep.link() as link:
+            await adopt_books(link, self._schema, books)
 
     async def state(self) -> StoreState:
         return await self._ask(self._state)

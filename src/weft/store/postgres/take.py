@@ -20,6 +20,7 @@ from weft.store.postgres.encode import HEADER, TRAILER, Bools, Rows, encode
 from weft.store.postgres.exact import column_text
 from weft.store.postgres.months import Month, months_of
 from weft.store.postgres.schema import EVENT_COLUMNS, quoted
+from weft.store.query import TopicCount
 
 KEY_BYTES: Final = 16
 KEY_SQL: Final = "substr(sha256(convert_to(topic || '/' || length(source) || ':' || source || id, 'UTF8')), 1, 16)"
@@ -147,6 +148,20 @@ class Taking:
             [place.partition for place, _ in entries],
             *([getattr(account, name) for _, account in entries] for name in columns),
         )
+
+
+async def adopt_books(link: Link, schema: str, books: Sequence[TopicCount]) -> None:
+    """Put the books of another store in place of ours."""
+    columns = ("position", "stored", "repeats", "expired", "ticks", "skipped", "erased", "retired")
+    arrays = ", ".join(f"${number}::bigint[]" for number in range(3, 3 + len(columns)))
+    await link.run(
+        f'INSERT INTO {quoted(schema)}.event_positions (topic, "partition", {", ".join(columns)})'
+        f" SELECT * FROM unnest($1::text[], $2::int[], {arrays}) ORDER BY 1, 2"
+        f' ON CONFLICT (topic, "partition") DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in columns)}',
+        [count.topic for count in books],
+        [count.partition for count in books],
+        *([getattr(count, name if name == "position" else f"{name}_total") for count in books] for name in columns),
+    )
 
 
 def _book(prepared: Prepared, account: _Account, cutoff_us: int | None) -> _New | None:
