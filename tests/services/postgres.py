@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,9 @@ class PostgresServer(Server):
         settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}", *self._options)
         flags = [flag for setting in settings for flag in ("-c", setting)]
         return [self._program("postgres"), "-D", str(self.folder / "data"), "-p", str(self._port), *flags]
+
+    def stop(self) -> None:
+        self._end(signal.SIGINT)  # "fast": SIGTERM would wait until the last client went by itself
 
     def answers(self) -> bool:
         ready = subprocess.run(
