@@ -4,13 +4,19 @@ import errno
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from weft.core.errors import Conflict, StorageFull, Unavailable
+from weft.core.errors import Conflict, Invalid, StorageFull, Unavailable, WeftError
 from weft.db.engine import open_engine, read_url
 from weft.db.settings import DbSettings
+
+_PATIENCE_S: Final = 600.0
+_DISK_FULL: Final = "53100"
+_UNFIT_VALUE: Final = "22"
+"""What PostgreSQL's codes begin with where a value does not fit its column: too long, too large, or with a NUL in it."""
 
 
 class Database:
@@ -68,18 +74,39 @@ class Database:
     def own_word(self, failure: Exception) -> Exception:
         """What went wrong in our own words, or the error itself where it is not the database's."""
         # While it connects, asyncpg raises its own errors and the socket's; afterwards SQLAlchemy wraps them.
+        if isinstance(failure, TimeoutError):
+            return Unavailable(f"the {self.kind} database did not answer in time")
         if isinstance(failure, OSError) or type(failure).__module__.startswith("asyncpg."):
             return Unavailable(f"the {self.kind} database cannot be reached: {failure}")
-        if not isinstance(failure, exc.SQLAlchemyError):
-            return failure
         if isinstance(failure, exc.IntegrityError) and ("unique" in str(failure.orig).lower()):
             return Conflict("the database already holds this")
-        if isinstance(failure, exc.DBAPIError | exc.TimeoutError):
-            why = str(failure.orig) if isinstance(failure, exc.DBAPIError) else "no free connection"
-            if "disk is full" in why or getattr(failure, "errno", None) == errno.ENOSPC:
-                return StorageFull("the disk of the database is full; free some space", retry_after_s=30)
-            return Unavailable(f"the {self.kind} database does not answer: {why.splitlines()[0][:200]}")
+        if isinstance(failure, exc.TimeoutError):
+            return Unavailable(f"the {self.kind} database does not answer: no free connection")
+        if isinstance(failure, exc.DBAPIError):
+            return self._refusal(failure)
         return failure
+
+    def _refusal(self, failure: exc.DBAPIError) -> WeftError:
+        origin = failure.orig
+        code = str(getattr(origin, "sqlstate", None) or "")
+        why = (str(getattr(origin, "__cause__", None) or origin).splitlines() or [type(origin).__name__])[0][:200]
+        if code == _DISK_FULL or "disk is full" in why or getattr(failure, "errno", None) == errno.ENOSPC:
+            return StorageFull("the disk of the database is full; free some space", retry_after_s=30)
+        if code.startswith(_UNFIT_VALUE):
+            return Invalid(f"the {self.kind} database cannot take one of the values: {why}")
+        return Unavailable(f"the {self.kind} database does not answer: {why}")
+
+    @asynccontextmanager
+    async def patient_engine(self) -> AsyncGenerator[AsyncEngine, None]:
+        """An engine for work that may wait long for another process which is doing the same."""
+        if self.kind == "sqlite":
+            yield self._engine
+            return
+        engine = open_engine(self._url, self._settings.model_copy(update={"answer_timeout_s": _PATIENCE_S}))
+        try:
+            yield engine
+        finally:
+            await engine.dispose()
 
     async def probe(self) -> None:
         """Ask the database one question. Raises Unavailable."""

@@ -11,6 +11,7 @@ from weft.core.errors import Invalid, Unsupported
 from weft.db.settings import DbSettings
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SQLITE_CONNECTIONS: Final = 5
 _WAL_IS_SAFE: Final = (3, 51, 3)
 
@@ -31,7 +32,18 @@ def read_url(text: str) -> URL:
         raise Invalid(f"no database is called '{url.drivername}'; known are sqlite:// and postgresql://", field="db.url")
     if backend == "sqlite" and url.database in {None, "", ":memory:"}:
         raise Invalid("an SQLite address names a file: sqlite:////abs/path/weft.db", field="db.url")
-    return url.set(drivername=known)
+    return url.set(drivername=known) if backend == "sqlite" else _read_options(url.set(drivername=known))
+
+
+def _read_options(url: URL) -> URL:
+    """The options of a PostgreSQL address; `sslmode`, as other programs write it, is the driver's `ssl`."""
+    unknown = sorted(set(url.query) - {"ssl", "sslmode"})
+    if unknown:
+        raise Invalid(f"a PostgreSQL address has no option '{unknown[0]}' here; known is sslmode", field="db.url")
+    mode = url.query.get("ssl", url.query.get("sslmode"))
+    if mode is not None and mode not in _SSL_MODES:
+        raise Invalid(f"sslmode is one of {', '.join(_SSL_MODES)}", field="db.url")
+    return url.set(query={}) if mode is None else url.set(query={"ssl": mode})
 
 
 def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
@@ -44,7 +56,16 @@ def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
             "connect_args": {"timeout": settings.busy_timeout_s},
         }
     else:
-        options |= {"pool_size": settings.pool_size, "max_overflow": settings.max_overflow, "pool_pre_ping": True}
+        options |= {
+            "pool_size": settings.pool_size,
+            "max_overflow": settings.max_overflow,
+            "pool_pre_ping": True,  # a connection that a restart left behind is replaced before anybody notices
+            "connect_args": {
+                "timeout": settings.connect_timeout_s,
+                "command_timeout": settings.answer_timeout_s,
+                "server_settings": {"application_name": "weft"},
+            },
+        }
     try:
         engine = create_async_engine(url, **options)
     except ModuleNotFoundError as missing:

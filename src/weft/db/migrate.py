@@ -46,7 +46,10 @@ async def migrate(database: Database, target: str = "head", *, scripts: Path = S
     try:
         if database.file is not None:
             _make_file(database.file)
-        async with database.engine.execution_options(weft_write=True).connect() as connection:
+        async with (
+            database.patient_engine() as engine,
+            engine.execution_options(weft_write=True).connect() as connection,
+        ):
             return await connection.run_sync(_move, target, scripts)
     except CommandError as unknown:
         raise Conflict(

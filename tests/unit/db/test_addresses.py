@@ -1,6 +1,6 @@
 """Database addresses: the driver is ours to choose, mistakes are told without showing a password."""
 
-from importlib.util import find_spec
+import sys
 
 import pytest
 
@@ -44,8 +44,21 @@ def test_what_is_no_address_of_ours_is_refused_by_the_name_of_its_setting(text: 
     assert "hunter2" not in refused.value.message
 
 
-@pytest.mark.skipif(find_spec("asyncpg") is not None, reason="the driver is installed here")
-def test_a_driver_that_is_not_installed_is_named() -> None:
+@pytest.mark.parametrize("option", ["sslmode=require", "ssl=require"])
+def test_encryption_is_asked_for_in_either_spelling(option: str) -> None:
+    assert dict(read_url(f"postgresql://u:p@host/weft?{option}").query) == {"ssl": "require"}
+
+
+@pytest.mark.parametrize("option", ["sslmode=maybe", "host=/tmp", "target_session_attrs=any"])
+def test_an_option_that_would_be_lost_is_refused(option: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_url(f"postgresql://u:hunter2@host/weft?{option}")
+    assert refused.value.field == "db.url"
+    assert "hunter2" not in refused.value.message
+
+
+def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)  # as if it were not there
     with pytest.raises(Unsupported, match="asyncpg"):
         Database("postgresql://u:p@127.0.0.1:1/weft")
 
