@@ -1,5 +1,6 @@
 """The auth room on a real database file, behind its own routes, with a clock that stands still."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,7 +13,9 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 from pwdlib.hashers.argon2 import Argon2Hasher
+from sqlalchemy import delete
 
+from tests.services.postgres import PostgresServer
 from weft.api.errors import add_error_handlers
 from weft.auth.parts import AuthParts, Deliver, open_auth
 from weft.auth.routes import router
@@ -20,6 +23,7 @@ from weft.auth.settings import AuthSettings
 from weft.auth.tables import User
 from weft.cache.port import Cache
 from weft.core.principal import Role
+from weft.db.base import Base
 from weft.db.database import Database
 from weft.db.migrate import migrate
 from weft.testing.clock import ManualClock
@@ -98,8 +102,62 @@ def _make_app() -> FastAPI:
     return app
 
 
+ON_BOTH: dict[str, set[str]] = {
+    "test_administration": set(),
+    "test_api_keys": {"test_a_full_disk_turns_no_good_key_away"},
+    "test_guessing": set(),
+    "test_signing_in": {"test_nothing_in_the_database_file_can_be_used_to_sign_in"},
+}
+"""Files of tests that run on SQLite and on PostgreSQL, and what in them is about SQLite alone."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    alone = ON_BOTH.get(metafunc.module.__name__.rsplit(".", 1)[-1])
+    if alone is not None and "kind" in metafunc.fixturenames and metafunc.function.__name__ not in alone:
+        metafunc.parametrize("kind", ["sqlite", "postgresql"])
+
+
 @pytest.fixture
-def opened(tmp_path: Path, template: Path, idle: list[FastAPI]) -> Open:
+def kind() -> str:
+    """Which database a test runs on."""
+    return "sqlite"
+
+
+@pytest.fixture(scope="session")
+def postgres_accounts(postgres_server: PostgresServer) -> str:
+    """A database with today's schema, made once; each test empties it."""
+    url = postgres_server.create_database()
+
+    async def prepare() -> None:
+        database = Database(url)
+        await migrate(database)
+        await database.close()
+
+    asyncio.run(prepare())
+    return url
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path, template: Path, request: pytest.FixtureRequest) -> str:
+    """An empty database with today's schema."""
+    if kind == "sqlite":
+        shutil.copy(template, tmp_path / "weft.db")
+        return f"sqlite:///{tmp_path / 'weft.db'}"
+    url: str = request.getfixturevalue("postgres_accounts")
+
+    async def empty() -> None:
+        database = Database(url)
+        async with database.writing() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                await session.execute(delete(table))
+        await database.close()
+
+    asyncio.run(empty())
+    return url
+
+
+@pytest.fixture
+def opened(tmp_path: Path, url: str, idle: list[FastAPI]) -> Open:
     """Opens an installation; a second one opened with the same folder is a second process on the same database."""
 
     @asynccontextmanager
@@ -118,9 +176,7 @@ def opened(tmp_path: Path, template: Path, idle: list[FastAPI]) -> Open:
             letters.append((purpose, email, token))
 
         deliver: Deliver | None = keep if mail else None
-        if not (tmp_path / "weft.db").exists():
-            shutil.copy(template, tmp_path / "weft.db")
-        database = Database(f"sqlite:///{tmp_path / 'weft.db'}")
+        database = Database(url)
         parts = open_auth(
             database,
             settings=AuthSettings(**settings),

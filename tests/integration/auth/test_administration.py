@@ -133,7 +133,8 @@ async def test_there_is_always_an_administrator(weft) -> None:
 @pytest.mark.parametrize("user_id", ["nobody", "0", "' OR 1=1 --", "me%00"])
 async def test_an_unknown_account_is_not_found(weft, user_id: str) -> None:
     admin = await weft.new(Role.ADMIN)
-    assert (await weft.client.get(f"/api/admin/users/{user_id}", headers=admin)).status_code == 404
+    answer = await weft.client.get(f"/api/admin/users/{user_id}", headers=admin)
+    assert answer.status_code in ({404, 422} if "%00" in user_id else {404})  # PostgreSQL takes no NUL, not even in a question
 
 
 async def test_a_reverse_proxy_can_ask_whether_somebody_is_an_administrator(weft) -> None:
