@@ -1,6 +1,8 @@
 """The folder of the embedded store: readable by any program, owned by one process, read by many, tidied up."""
 
 import asyncio
+import json
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -221,3 +223,34 @@ async def test_an_id_given_by_a_client_is_found_in_files_of_any_hour(store: Parq
 
 def parquet_files(folder: Path) -> list[Path]:
     return list(folder.rglob("*.parquet"))
+
+
+async def test_counts_by_severity_are_those_of_the_events_also_of_files_that_were_not_counted_by_it(tmp_path: Path) -> None:
+    grades = ("low", "medium", "high", "medium", "critical")
+    batches = [
+        make_log_batch(
+            [make_row(n, type="error" if n % 3 else "metric", severity=grades[n % 5]) for n in range(first, first + 20)],
+            first_offset=first,
+            times_us=[NOON_US + n * HOUR_US // 20 for n in range(first, first + 20)],
+        )
+        for first in (0, 20, 40)
+    ]
+    asked = [
+        Aggregate(filter=Filter(), group_by=("severity",)),
+        Aggregate(filter=Filter(), group_by=("severity", "type", "hour")),
+        Aggregate(filter=Filter(severities=("low", "high"), types=("error",)), group_by=("type",)),
+        Aggregate(filter=Filter(start_us=NOON_US + 7, end_us=NOON_US + 2 * HOUR_US + 7), group_by=("severity",)),
+    ]
+    async with open_store(tmp_path) as store:
+        await store.write(batches)
+        from_tail = [await store.aggregate(question) for question in asked]
+        await store.flush()
+        assert [await store.aggregate(question) for question in asked] == from_tail
+    manifest = sqlite3.connect(tmp_path / "manifest.db")
+    for file_id, types in manifest.execute("SELECT file_id, types FROM file").fetchall()[:2]:
+        by_type = {name: sum(counts.values()) for name, counts in json.loads(types).items()}
+        manifest.execute("UPDATE file SET types = ? WHERE file_id = ?", (json.dumps(by_type).encode(), file_id))
+    manifest.commit()
+    manifest.close()
+    async with open_store(tmp_path) as store:
+        assert [await store.aggregate(question) for question in asked] == from_tail

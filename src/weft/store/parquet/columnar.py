@@ -41,9 +41,13 @@ def is_uuid7(ids: Any) -> Bools:
     return long_enough & is_equal(_compute.utf8_slice_codeunits(ids, 14, 15), "7")
 
 
-def counts(values: Any) -> dict[str, int]:
-    """How often each text is there."""
-    return {entry["values"]: entry["counts"] for entry in _compute.value_counts(values).to_pylist()}
+def tally_of(table: pa.Table, outer: str, inner: str) -> dict[str, dict[str, int]]:
+    """How often each text of one column stands beside each of another."""
+    rows: Any = _arrow.Table.group_by(table, [outer, inner], use_threads=False).aggregate([([], "count_all")])
+    tally: dict[str, dict[str, int]] = {}
+    for row in rows.to_pylist():
+        tally.setdefault(row[outer], {})[row[inner]] = row["count_all"]
+    return tally
 
 
 def different(values: Any) -> list[str]:

@@ -82,7 +82,7 @@ def may_hold(file: StoredFile, asked: Filter) -> bool:
         file.topic == asked.topic
         and (asked.start_us is None or file.max_us >= asked.start_us)
         and (asked.end_us is None or file.min_us < asked.end_us)
-        and (asked.types is None or any(name in file.types for name in asked.types))
+        and (asked.types is None or any(name in file.tally for name in asked.types))
         and (asked.sources is None or file.sources is None or any(name in file.sources for name in asked.sources))
     )
 

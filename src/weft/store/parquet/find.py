@@ -69,7 +69,8 @@ def _stored(
 def _in_tail(view: View, event_id: str) -> Iterator[Event]:
     for topic, chunks in view.tail.chunks.items():
         for chunk in chunks:
-            yield from _matching(topic, pa.Table.from_batches([chunk.events]), event_id)
+            if chunk.may_hold(event_id):
+                yield from _matching(topic, pa.Table.from_batches([chunk.events]), event_id)
 
 
 def _generated(paged: PagedFiles, view: View, event_id: str) -> Iterator[Event]:

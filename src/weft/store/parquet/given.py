@@ -36,10 +36,11 @@ _LOW_32: Final = 0xFFFF_FFFF
 
 def given_key(topic: str, source: str, event_id: str) -> int:
     """64 bits for a given id, never 0: the upper half of the id alone, the lower of topic and source."""
-    return (_id_half(event_id) << 32 | xxhash.xxh3_64_intdigest(f"{topic}\0{source}".encode()) & _LOW_32) or 1
+    return (id_half(event_id) << 32 | xxhash.xxh3_64_intdigest(f"{topic}\0{source}".encode()) & _LOW_32) or 1
 
 
-def _id_half(event_id: str) -> int:
+def id_half(event_id: str) -> int:
+    """The half of a key that stands for the id alone."""
     return xxhash.xxh3_64_intdigest(event_id.encode()) & _LOW_32
 
 
@@ -83,7 +84,7 @@ class Run:
 
     def seconds_of_id(self, event_id: str) -> set[int]:
         """The seconds in which any source may have used this id."""
-        half = _id_half(event_id)
+        half = id_half(event_id)
         first = np.searchsorted(self.keys, np.uint64(half << 32))
         after = np.searchsorted(self.keys, np.uint64(half << 32 | _LOW_32), side="right")
         return set(self.seconds[first:after].tolist())

@@ -6,7 +6,7 @@ plain encodings took 31).
 """
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 
 from weft.core.columns import EVENT_SCHEMA
 from weft.core.times import HOUR_US, to_datetime
-from weft.store.parquet.columnar import Int64s, different, different_count, micros, ordered
-from weft.store.parquet.columnar import counts as counts_of
+from weft.store.parquet.columnar import Int64s, different, different_count, micros, ordered, tally_of
 from weft.store.parquet.disk import Disk
 from weft.store.parquet.slices import read_directory, with_generated_ids
 
@@ -58,6 +57,11 @@ _ENCODINGS: Final = {
     "offset": "DELTA_BINARY_PACKED",
 }
 
+Tally = Mapping[str, Mapping[str, int]]
+"""How many events of each type and severity."""
+UNKNOWN: Final = ""
+"""Stands for the severities of files from before they were counted."""
+
 IdSpans = tuple[tuple[int, int], ...]
 """Milliseconds [first, last] inside the generated ids of a file; sorted and apart from each other."""
 
@@ -73,7 +77,7 @@ class StoredFile:
     size_bytes: int
     min_us: int
     max_us: int
-    types: Mapping[str, int]
+    tally: Tally
     sources: frozenset[str] | None
     partitions: Mapping[int, int]
     id_spans: IdSpans
@@ -84,6 +88,10 @@ class StoredFile:
     def hour(self) -> int:
         """The hour since the epoch of its earliest event; nearly always that of all its events."""
         return self.min_us // HOUR_US
+
+    def rows_of(self, types: Iterable[str]) -> int:
+        """How many events have one of these types."""
+        return sum(sum(self.tally[name].values()) for name in types if name in self.tally)
 
     @property
     def in_one_hour(self) -> bool:
@@ -137,7 +145,7 @@ def write_events(disk: Disk, folder: Path, topic: str, table: pa.Table, id_spans
         size_bytes=size_bytes,
         min_us=int(times[0]),
         max_us=int(times[-1]),
-        types=counts_of(table["type"]),
+        tally=tally_of(table, "type", "severity"),
         sources=frozenset(sources) if len(sources) <= SOURCES_LISTED else None,
         partitions=dict(zip(partitions.tolist(), counts.tolist(), strict=True)),
         id_spans=id_spans,

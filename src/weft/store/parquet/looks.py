@@ -84,7 +84,7 @@ def _rows_for(select: Select, files: Sequence[StoredFile]) -> int:
     rows = sum(file.rows for file in near)
     if types is None or not rows:
         return max(PAGE_ROWS, 2 * wanted)
-    matching = sum(file.types.get(name, 0) for file in near for name in types)
+    matching = sum(file.rows_of(types) for file in near)
     return max(PAGE_ROWS, 2 * wanted * rows // max(matching, 1))
 
 

@@ -12,11 +12,11 @@ import msgspec
 
 from weft.core.errors import Corrupt, StorageFull, Unavailable, Unsupported
 from weft.core.position import TopicPartition
-from weft.store.parquet.layout import StoredFile
+from weft.store.parquet.layout import UNKNOWN, StoredFile, Tally
 from weft.store.parquet.ledger import Account, Ledger
 
 FILE_NAME: Final = "manifest.db"
-VERSION: Final = 1
+VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS file (
@@ -33,9 +33,11 @@ CREATE TABLE IF NOT EXISTS account (
     repeats INTEGER NOT NULL, expired INTEGER NOT NULL, ticks INTEGER NOT NULL, skipped INTEGER NOT NULL,
     erased INTEGER NOT NULL DEFAULT 0, retired INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, partition)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bound (log_identity TEXT NOT NULL) STRICT;
 """
 _FILE_COLUMNS: Final = "file_id, path, topic, rows, size_bytes, min_us, max_us, types, sources, partitions, id_spans"
-_BLOBS: Final = ("types", "sources", "partitions", "id_spans")
+_BLOBS: Final = {"types": "tally", "sources": "sources", "partitions": "partitions", "id_spans": "id_spans"}
+"""Columns that hold JSON, and the attributes of a file they hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,13 @@ class Manifest:
             self._connection.executemany("DELETE FROM id_run WHERE run_id = ?", [(run.run_id,) for run in remove_runs])
             return [self._add_file(file) for file in add], [self._add_run(run) for run in add_runs]
 
+    def bind(self, log_identity: str) -> str:
+        """Remember of which log the positions are, unless it is known; returns the one that is remembered."""
+        with self._lock, _named(self._path), self._transaction("IMMEDIATE"):
+            self._connection.execute("INSERT INTO bound SELECT ? WHERE NOT EXISTS (SELECT 1 FROM bound)", (log_identity,))
+            ((known,),) = self._rows("SELECT log_identity FROM bound")
+            return str(known)
+
     def find_directory(self, file_id: int) -> bytes | None:
         """The directory of a file's pages, or None where the file is not in the manifest any more."""
         with self._lock, _named(self._path):
@@ -142,7 +151,7 @@ class Manifest:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone() or (0,)
             if version > VERSION:
                 raise Unsupported(f"{self._path} has version {version}, this program reads up to {VERSION}; use a newer Weft")
-            if version == 0:
+            if version < VERSION:
                 self._connection.execute(_SCHEMA)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -172,7 +181,7 @@ class Manifest:
 
     def _add_file(self, file: StoredFile) -> StoredFile:
         values = [getattr(file, name) for name in _FILE_COLUMNS.split(", ")[1:] if name not in _BLOBS]
-        blobs = [msgspec.json.encode(getattr(file, name)) for name in _BLOBS]
+        blobs = [msgspec.json.encode(getattr(file, attribute)) for attribute in _BLOBS.values()]
         self._connection.execute(
             f"INSERT INTO file ({_FILE_COLUMNS.removeprefix('file_id, ')}) VALUES ({', '.join('?' * 10)})", (*values, *blobs)
         )
@@ -203,11 +212,16 @@ def _to_file(row: Sequence[Any]) -> StoredFile:
     types, sources, partitions, spans = row[7:]
     return StoredFile(
         **dict(zip(_FILE_COLUMNS.split(", ")[:7], row, strict=False)),
-        types=msgspec.json.decode(types, type=dict[str, int]),
+        tally=_to_tally(msgspec.json.decode(types, type=dict[str, dict[str, int] | int])),
         sources=msgspec.json.decode(sources, type=frozenset[str] | None),
         partitions=msgspec.json.decode(partitions, type=dict[int, int]),
         id_spans=msgspec.json.decode(spans, type=tuple[tuple[int, int], ...]),
     )
+
+
+def _to_tally(types: dict[str, dict[str, int] | int]) -> Tally:
+    """A tally; files were once counted by type alone."""
+    return {name: counts if isinstance(counts, dict) else {UNKNOWN: counts} for name, counts in types.items()}
 
 
 def _to_run(row: Sequence[Any]) -> RunFile:

@@ -5,6 +5,7 @@ Immutable: adding gives a new tail, so whoever holds one sees one moment, whatev
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,8 @@ import pyarrow as pa
 
 from weft.core.columns import EVENT_SCHEMA
 from weft.core.position import Positions, TopicPartition
-from weft.store.parquet.columnar import Bools, concatenated, kept_batch, micros, python_values
+from weft.store.parquet.columnar import Bools, UInt64s, chosen, concatenated, extent, kept_batch, micros, python_values
+from weft.store.parquet.given import id_half
 
 GIVEN_KEY: Final = "given_key"
 TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field(GIVEN_KEY, pa.uint64(), nullable=False))
@@ -21,9 +23,9 @@ TAIL_SCHEMA: Final = EVENT_SCHEMA.append(pa.field(GIVEN_KEY, pa.uint64(), nullab
 _MERGED_ROWS: Final = 2_048
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Chunk:
-    """Some events of one topic."""
+    """Some events of one topic. What a lookup by id needs to pass it over is worked out by the first."""
 
     events: pa.RecordBatch
     min_us: int
@@ -34,6 +36,26 @@ class Chunk:
     def rows(self) -> int:
         """How many events."""
         return self.events.num_rows
+
+    def may_hold(self, event_id: str) -> bool:
+        """Whether an event with this id can be in a chunk of the tail."""
+        first, last = self._generated
+        return first <= event_id <= last or id_half(event_id) in self._given
+
+    @cached_property
+    def _generated(self) -> tuple[str, str]:
+        """The smallest and the largest generated id."""
+        first, last = extent(chosen(self.events["id"], self._keys == 0))
+        return (first, last) if first is not None else ("\x7f", "")
+
+    @cached_property
+    def _given(self) -> frozenset[int]:
+        """The halves of the keys that stand for given ids alone."""
+        return frozenset((self._keys[self._keys != 0] >> 32).tolist())
+
+    @property
+    def _keys(self) -> UInt64s:
+        return self.events[GIVEN_KEY].to_numpy()
 
 
 @dataclass(frozen=True, slots=True)
