@@ -12,8 +12,8 @@ from weft.core.errors import Invalid
 from weft.core.event import EventRow
 from weft.core.ids import IdRange
 from weft.core.watermark import max_time_us
-from weft.log.kafka.client import Message
-from weft.log.kafka.message import PLACE, STAMP, Stamp, index_of, unpack_places, unpack_stamp
+from weft.log.kafka.client import Message, headers_of
+from weft.log.kafka.message import PLACE, STAMP, Stamp, index_of, largest, unpack_places, unpack_stamp
 
 _ROW: Final = msgspec.json.Decoder(EventRow)
 _EMPTY: Final = np.empty(0, dtype=np.int64)
@@ -39,7 +39,7 @@ class Assembler:
         found: list[LogBatch] = []
         for message in messages:
             offset = message.offset() or 0
-            ours = _ours(message)
+            ours = weft_headers(message)
             if ours is None:
                 found += [*self.rest(), self._foreign(message, offset)]
                 continue
@@ -80,8 +80,8 @@ class Assembler:
         received = np.full(count, stamp.received_at_us, dtype=np.int64)
         if cuts.any():
             values = [b"{" + value[1 + cut :] if cut else value for value, cut in zip(values, cuts.tolist(), strict=True)]
-        before = _largest(self._max_us, stamp.max_before_us)
-        self._max_us = _largest(before, max_time_us(times_us, received))
+        before = largest(self._max_us, stamp.max_before_us)
+        self._max_us = largest(before, max_time_us(times_us, received))
         return LogBatch(
             topic=self._topic,
             partition=self._partition,
@@ -95,9 +95,9 @@ class Assembler:
 
     def _tick(self, stamp: Stamp, place: bytes, offset: int) -> LogBatch:
         self._packed = self._stamp = None
-        before = _largest(self._max_us, stamp.max_before_us)
+        before = largest(self._max_us, stamp.max_before_us)
         tick_us = int(unpack_places([place])[2][0])
-        self._max_us = _largest(before, tick_us)
+        self._max_us = largest(before, tick_us)
         return LogBatch(
             topic=self._topic,
             partition=self._partition,
@@ -118,7 +118,7 @@ class Assembler:
         times_us = np.array([time_us], dtype=np.int64)
         received = np.array([received_us], dtype=np.int64)
         before = self._max_us
-        self._max_us = _largest(before, max_time_us(times_us, received))
+        self._max_us = largest(before, max_time_us(times_us, received))
         return LogBatch(
             topic=self._topic,
             partition=self._partition,
@@ -131,12 +131,12 @@ class Assembler:
         )
 
 
-def _ours(message: Message) -> tuple[bytes, bytes, bytes] | None:
-    """Stamp, place and id of a message that Weft wrote, as bytes."""
-    headers = message.headers()
-    if not headers or headers[0][0] != STAMP or len(headers) < 2 or headers[1][0] != PLACE:
+def weft_headers(message: Message) -> tuple[bytes, bytes, bytes] | None:
+    """Stamp, place and id of a message that Weft wrote, as bytes; None where others did."""
+    headers = headers_of(message)
+    if len(headers) < 2 or headers[0][0] != STAMP or headers[1][0] != PLACE:
         return None
-    return headers[0][1], headers[1][1], headers[2][1] if len(headers) > 2 else b""  # pyright: ignore[reportReturnType] - Weft wrote bytes
+    return headers[0][1], headers[1][1], headers[2][1] if len(headers) > 2 else b""
 
 
 def _of_row(value: bytes, received_us: int) -> tuple[str | None, int]:
@@ -153,9 +153,3 @@ def _ids(stamp: Stamp, index: int, count: int, ids: list[bytes]) -> Sequence[str
         prefix, first = stamp.ids
         return IdRange(prefix, first + index, count)
     return [event_id.decode() for event_id in ids]
-
-
-def _largest(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -15,12 +15,19 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # pyright: ignore[reportPrivateImportUsage] - documented by it
 
 from weft.core.errors import Unavailable
 from weft.log.kafka.address import Address
 
 __all__ = [
+    "ALL_DOWN",
+    "CUT_SHORT",
+    "END_REACHED",
+    "FATAL",
+    "LATE",
+    "NOTHING_STORED",
+    "NO_SUCH_PLACE",
     "OFFSET_BEGINNING",
     "AdminClient",
     "Client",
@@ -34,6 +41,7 @@ __all__ = [
     "Producer",
     "TopicPartition",
     "error_of",
+    "headers_of",
 ]
 
 T = TypeVar("T")
@@ -51,6 +59,26 @@ _PASSING: Final = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
     }
 )
+
+ALL_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - the client's own name for it
+CUT_SHORT: Final = KafkaError._FAIL  # noqa: SLF001 - the client's own name for it
+END_REACHED: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's own name for it
+FATAL: Final = KafkaError._FATAL  # noqa: SLF001 - the client's own name for it
+LATE: Final = KafkaError._TIMED_OUT  # noqa: SLF001 - the client's own name for it
+NO_SUCH_PLACE: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the client's own name for it
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - the client's own name for it
+    }
+)
+NOTHING_STORED: Final = NO_SUCH_PLACE | {
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+}
+"""Refusals after which certainly nothing is in Kafka."""
 
 Errors = Callable[[KafkaError], None]
 Commits = Callable[[KafkaError | None, list[TopicPartition]], None]
@@ -169,3 +197,8 @@ def error_of(failure: KafkaException) -> KafkaError | None:
     """What Kafka's client says went wrong."""
     error = failure.args[0] if failure.args else None
     return error if isinstance(error, KafkaError) else None
+
+
+def headers_of(message: Message) -> list[tuple[str, bytes]]:
+    """The headers of a message; the client gives a list of pairs for what came from Kafka."""
+    return cast("list[tuple[str, bytes]]", message.headers() or [])

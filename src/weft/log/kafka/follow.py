@@ -14,7 +14,7 @@ from weft.core.batch import LogBatch
 from weft.core.errors import Unavailable
 from weft.core.position import Positions, TopicPartition
 from weft.log.kafka.assemble import Assembler
-from weft.log.kafka.client import OFFSET_BEGINNING, Client, Consumer, KafkaError, KafkaException, Message
+from weft.log.kafka.client import END_REACHED, OFFSET_BEGINNING, Client, Consumer, KafkaError, KafkaException, Message
 from weft.log.kafka.client import TopicPartition as KafkaPartition
 from weft.log.kafka.topics import Topics
 
@@ -23,7 +23,6 @@ logger = structlog.get_logger(__name__)
 EVERYTHING: Final = "*"
 _POLL_S: Final = 0.1
 _AT_ONCE: Final = 1000
-_EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's own name for it
 
 
 class Follower:
@@ -177,7 +176,7 @@ class Follower:
         """Begin with partitions that were not there before."""
         self._discover_at_s = time.monotonic() + self._settings.discover_interval_s
         try:
-            there = self._topics.partitions(consumer)
+            there = self._topics.partitions()
         except KafkaException as failure:
             logger.warning("log_discovery_failed", reason=str(failure))
             return
@@ -200,7 +199,7 @@ class Follower:
                     runs.setdefault(TopicPartition(topic, message.partition() or 0), []).append(message)
             elif error.fatal():
                 raise KafkaException(error)
-            elif error.code() != _EOF:
+            elif error.code() != END_REACHED:
                 logger.warning("log_follow_delayed", group=self.group, reason=error.str())
         for at, run in runs.items():
             found += self._assembler(at).add(run)

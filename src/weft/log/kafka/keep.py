@@ -1,35 +1,30 @@
 """Keep: the state of the log, the positions of groups, and trimming. All of it asks the brokers; nothing is kept here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from weft.core.errors import Unavailable
 from weft.core.position import Positions, TopicPartition
-from weft.log.kafka.client import (
-    Client,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    OffsetSpec,
-    error_of,
-)
+from weft.log.kafka.admin import END, START, Admin, Offsets
+from weft.log.kafka.client import KafkaError
 from weft.log.kafka.client import TopicPartition as KafkaPartition
 from weft.log.kafka.marks import Mark, Marks
+from weft.log.kafka.settings import KafkaSettings
 from weft.log.kafka.topics import Topics
 from weft.log.port import PartitionState
 
 Range = tuple[int, int]
 GroupPositions = Mapping[str, Mapping[TopicPartition, int]]
 
-_GONE: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
+_NO_SUCH_TOPIC: Final = KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 class Keeper:
-    """Asks and keeps house. Blocks: for one thread, not for the loop. Raises Unavailable where no broker answers."""
+    """Asks and keeps house. Blocks: for one thread, not for the loop. Raises KafkaException or Unavailable."""
 
-    def __init__(self, client: Client, topics: Topics, marks: Marks) -> None:
-        self._client = client
-        self._prefix = client.address.settings.prefix
+    def __init__(self, admin: Admin, topics: Topics, marks: Marks, settings: KafkaSettings) -> None:
+        self._admin = admin
+        self._prefix = settings.prefix
         self._topics = topics
         self._marks = marks
 
@@ -38,22 +33,10 @@ class Keeper:
     def ranges(self) -> dict[TopicPartition, Range]:
         """First readable and next offset of every partition that ever held something."""
         places = {self._place(at): at for at in self._topics.partitions()}
-        starts = self._offsets(list(places), OffsetSpec.earliest())
-        ends = self._offsets(list(places), OffsetSpec.latest())
+        starts = self._admin.offsets(list(places), START)
+        ends = self._admin.offsets(list(places), END)
         found = {at: (starts[place], ends[place]) for place, at in places.items() if place in starts and place in ends}
         return {at: bounds for at, bounds in sorted(found.items()) if bounds[1] > 0}
-
-    def _offsets(self, places: Sequence[KafkaPartition], spec: OffsetSpec) -> dict[KafkaPartition, int]:
-        if not places:
-            return {}
-        found: dict[KafkaPartition, int] = {}
-        for place, answer in self._topics.admin.list_offsets(dict.fromkeys(places, spec)).items():
-            try:
-                found[place] = self._client.wait_for(answer).offset
-            except KafkaException as failure:
-                if not _is_gone(failure):
-                    raise
-        return found
 
     def partition_states(self) -> tuple[list[PartitionState], int]:
         """Every partition as it stands, and about how many bytes all of them hold."""
@@ -100,38 +83,19 @@ class Keeper:
 
     def group_positions(self) -> GroupPositions:
         """The committed offsets of every group."""
-        listed = self._client.wait_for(self._topics.admin.list_consumer_groups())
-        names = [group.group_id for group in listed.valid or () if group.group_id.startswith(self._prefix)]
-        answers = {
-            name: self._topics.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name] for name in names
-        }
-        found: dict[str, Mapping[TopicPartition, int]] = {}
-        for name, answer in answers.items():
-            try:
-                offsets = self._client.wait_for(answer).topic_partitions
-            except KafkaException as failure:
-                if not _is_gone(failure):
-                    raise
-                continue
-            if positions := self._positions(offsets):
-                found[name.removeprefix(self._prefix)] = positions
-        return found
+        names = [name for name in self._admin.groups() if name.startswith(self._prefix)]
+        found = {name: self._positions(offsets) for name, offsets in self._admin.positions(names).items()}
+        return {name.removeprefix(self._prefix): positions for name, positions in found.items() if positions}
 
     def positions(self, group: str) -> dict[TopicPartition, int]:
         """The committed offsets of one group."""
         name = self._prefix + group
-        try:
-            answer = self._topics.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name]
-            return self._positions(self._client.wait_for(answer).topic_partitions)
-        except KafkaException as failure:
-            if _is_gone(failure):
-                return {}
-            raise
+        return self._positions(self._admin.positions([name]).get(name, ()))
 
-    def _positions(self, offsets: "Sequence[KafkaPartition] | None") -> dict[TopicPartition, int]:
+    def _positions(self, offsets: Offsets) -> dict[TopicPartition, int]:
         return {
             TopicPartition(topic, place.partition): place.offset
-            for place in offsets or ()
+            for place in offsets
             if place.offset >= 0 and (topic := self._topics.our_name(place.topic)) is not None
         }
 
@@ -146,14 +110,12 @@ class Keeper:
 
     def commit(self, group: str, offsets: list[KafkaPartition]) -> None:
         """Commit for a group that has no member at the moment."""
-        name = self._prefix + group
-        answer = self._topics.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(name, offsets)])[name]
-        self.check(self._client.wait_for(answer).topic_partitions or (), group)
+        self.check(self._admin.commit(self._prefix + group, offsets), group)
 
-    def check(self, places: Sequence[KafkaPartition], group: str) -> None:
+    def check(self, places: Offsets, group: str) -> None:
         """Raise Unavailable where a position was not taken; a topic that is gone needs none."""
         for place in places:
-            if place.error is not None and place.error.code() not in _GONE:
+            if place.error is not None and place.error.code() != _NO_SUCH_TOPIC:
                 raise Unavailable(f"the position of group '{group}' in {place.topic} was not kept: {place.error.str()}")
 
     # Trimming
@@ -176,7 +138,7 @@ class Keeper:
         """For each partition the first offset that is young."""
         places = {self._place(at): at for at in ranges}
         found: dict[TopicPartition, int] = {}
-        for place, offset in self._offsets(list(places), OffsetSpec.for_timestamp(oldest_ms)).items():
+        for place, offset in self._admin.offsets(list(places), oldest_ms).items():
             at = places[place]
             found[at] = offset if offset >= 0 else ranges[at][1]
         return found
@@ -188,11 +150,9 @@ class Keeper:
         nexts = [(at, end) for at, end in ends.items() if end < ranges[at][1]]
         lasts = [(at, end - 1) for at, end in ends.items()]
         marks = self._marks.find([*starts, *nexts, *lasts])
-        deleted = self._topics.admin.delete_records(
+        self._admin.delete_before(
             [KafkaPartition(self._topics.kafka_name(at.topic), at.partition, end) for at, end in ends.items()]
         )
-        for answer in deleted.values():
-            self._client.wait_for(answer)
         removed = 0
         for at, end in ends.items():
             before, last = marks.get((at, ranges[at][0])), marks.get((at, end - 1))
@@ -202,8 +162,3 @@ class Keeper:
 
     def _place(self, at: TopicPartition) -> KafkaPartition:
         return KafkaPartition(self._topics.kafka_name(at.topic), at.partition)
-
-
-def _is_gone(failure: KafkaException) -> bool:
-    error = error_of(failure)
-    return error is not None and error.code() in _GONE

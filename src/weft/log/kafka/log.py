@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from copy import copy
 from typing import Final, Self, TypeVar
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -12,23 +11,25 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from weft.core.batch import Batch, LogBatch
 from weft.core.clock import Clock
 from weft.core.erasure import Erasure
-from weft.core.errors import Busy, Conflict, TooLarge, Unavailable, Unsupported, WeftError
+from weft.core.errors import Busy, Conflict, TooLarge, Unavailable, Unsupported
 from weft.core.position import Positions, TopicPartition
 from weft.core.times import SECOND_US
 from weft.log.kafka.address import parse_address
-from weft.log.kafka.append import Appender, AppendRequest, TickRequest
+from weft.log.kafka.admin import Admin
+from weft.log.kafka.append import RETRY_AFTER_S, Appender
 from weft.log.kafka.client import Client, KafkaException
 from weft.log.kafka.follow import Follower
 from weft.log.kafka.keep import Keeper
 from weft.log.kafka.marks import Marks
+from weft.log.kafka.message import MESSAGE_BYTES
 from weft.log.kafka.read import PartitionReader
+from weft.log.kafka.request import AppendRequest, Request, TickRequest
 from weft.log.kafka.topics import Topics
 from weft.log.port import Appended, Log, LogState, Retention
 from weft.log.recent import RecentBatches
 from weft.log.settings import LogSettings
 
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
-_ON_THE_WAY_BYTES: Final = 400
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 T = TypeVar("T")
 
@@ -53,9 +54,10 @@ class KafkaLog(Log):
         self._loop = asyncio.get_running_loop()
         client = Client(self._address)
         self._client = client
-        self._topics = Topics(client)
+        self._admin = Admin(client)
+        self._topics = Topics(client, self._admin)
         self._marks = Marks(client, self._topics)
-        self._keeper = Keeper(client, self._topics, self._marks)
+        self._keeper = Keeper(self._admin, self._topics, self._marks, self._address.settings)
         self._reader = PartitionReader(client, self._topics)
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="kafka-read")
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="kafka-keep")
@@ -85,21 +87,21 @@ class KafkaLog(Log):
         self._reader.close()
         self._marks.close()
 
-    # Appending
-
     async def identity(self) -> str:
-        cluster = await self._in_keeping(self._topics.cluster)
+        cluster = await self._in_keeping(self._admin.cluster)
         return f"kafka:{cluster}/{self._address.settings.prefix}"
+
+    # Appending
 
     async def append(self, batch: Batch) -> Appended:
         appender = self._require_appender()
         if batch.count == 0:
             return Appended(0, None, "replicated")
-        size = batch.size_bytes + _ON_THE_WAY_BYTES * batch.count
+        size = batch.size_bytes + MESSAGE_BYTES * batch.count
         if self._queued_bytes + size > self._settings.queue_bytes:
             raise self._too_much(size)
         if appender.refusal is not None:
-            raise Unavailable(appender.refusal, retry_after_s=2)
+            raise Unavailable(appender.refusal, retry_after_s=RETRY_AFTER_S)
         self._queued_bytes += size
         answer: asyncio.Future[Appended] = self._loop.create_future()
         appender.put(AppendRequest(batch, answer, size, _traceparent()))
@@ -120,23 +122,14 @@ class KafkaLog(Log):
         appender.put(TickRequest(topic, time_us, answer, others))
         await answer
 
-    def _deliver(self, finished: Sequence[AppendRequest | TickRequest]) -> None:
+    def _deliver(self, finished: Sequence[Request]) -> None:
         self._loop.call_soon_threadsafe(self._settle, finished)
 
-    def _settle(self, finished: Sequence[AppendRequest | TickRequest]) -> None:
+    def _settle(self, finished: Sequence[Request]) -> None:
         """On the loop: give the answers."""
         for request in finished:
-            if isinstance(request, AppendRequest):
-                self._queued_bytes -= request.size_bytes
-            outcome = request.outcome
-            if request.answer.done():
-                continue
-            if isinstance(outcome, WeftError):
-                request.answer.set_exception(copy(outcome))
-            elif isinstance(request, TickRequest):
-                request.answer.set_result(None)
-            elif outcome is not None:
-                request.answer.set_result(outcome)
+            self._queued_bytes -= request.size_bytes
+            request.settle()
 
     # Reading
 

@@ -7,10 +7,10 @@ from threading import Lock
 from typing import Final
 
 from weft.core.position import TopicPartition
-from weft.log.kafka.assemble import Assembler
-from weft.log.kafka.client import Client, Consumer, KafkaError, KafkaException, Message
+from weft.log.kafka.assemble import Assembler, weft_headers
+from weft.log.kafka.client import LATE, Client, Consumer, KafkaError, KafkaException, Message, headers_of
 from weft.log.kafka.client import TopicPartition as KafkaPartition
-from weft.log.kafka.message import PLACE, STAMP, unpack_stamp
+from weft.log.kafka.message import unpack_stamp
 from weft.log.kafka.topics import Topics
 
 _POLL_S: Final = 0.1
@@ -101,7 +101,7 @@ class Marks:
             message = consumer.poll(_POLL_S)
             if message is None:
                 if time.monotonic() > give_up_s:
-                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the client's own name for it
+                    raise KafkaException(KafkaError(LATE))
                 continue
             place = waiting.pop((message.topic() or "", message.partition() or 0), None)
             if place is not None and message.error() is None and message.offset() == place[1]:
@@ -111,19 +111,13 @@ class Marks:
 
 def mark_of(at: TopicPartition, message: Message) -> Mark:
     """What one message says."""
-    headers = message.headers() or []
-    size = len(message.value() or b"") + sum(len(name) + len(value or b"") for name, value in headers)
-    is_ours = len(headers) >= 2 and headers[0][0] == STAMP and headers[1][0] == PLACE
-    stamp = unpack_stamp(_bytes(headers[0][1])) if is_ours else None
+    size = len(message.value() or b"") + sum(len(name) + len(value or b"") for name, value in headers_of(message))
+    ours = weft_headers(message)
+    stamp = None if ours is None else unpack_stamp(ours[0])
     if stamp is not None:
-        is_tick = stamp.is_tick
-        return Mark(stamp.ticks, stamp.ticks + is_tick, stamp.max_after_us, stamp.received_at_us, size)
+        return Mark(stamp.ticks, stamp.ticks + stamp.is_tick, stamp.max_after_us, stamp.received_at_us, size)
     (batch,) = Assembler(at.topic, at.partition).add([message])
     return Mark(0, 0, int(batch.times_us[0]), int(batch.received_at_us[0]), size)
-
-
-def _bytes(value: "str | bytes | None") -> bytes:
-    return value if isinstance(value, bytes) else b""
 
 
 def _ignore(_: KafkaError) -> None:

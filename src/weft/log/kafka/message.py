@@ -30,7 +30,10 @@ _TEXT_MIN_US: Final = -62_135_596_800_000_000
 _TEXT_MAX_US: Final = 253_402_300_800_000_000
 _FIXED: Final = (("ce_specversion", b"1.0"), ("content-type", b"application/json"))
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes | None]]
+
+MESSAGE_BYTES: Final = 400
+"""About what key and headers of a message take on their way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,3 +197,10 @@ def unpack_places(packed: Sequence[bytes]) -> tuple[npt.NDArray[np.int64], npt.N
 def index_of(place: bytes) -> int:
     """Where in its append a message stands."""
     return int.from_bytes(place[:4], "little")
+
+
+def largest(one: int | None, other: int | None) -> int | None:
+    """The larger of two times that may be unknown."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

@@ -7,22 +7,23 @@ from typing import Final
 from weft.core.batch import LogBatch
 from weft.core.errors import Unavailable
 from weft.core.position import TopicPartition
-from weft.log.kafka.assemble import Assembler
-from weft.log.kafka.client import Client, Consumer, KafkaError, KafkaException, Message, error_of
+from weft.log.kafka.assemble import Assembler, weft_headers
+from weft.log.kafka.client import (
+    END_REACHED,
+    NO_SUCH_PLACE,
+    Client,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    error_of,
+)
 from weft.log.kafka.client import TopicPartition as KafkaPartition
-from weft.log.kafka.message import PLACE, STAMP, index_of
+from weft.log.kafka.message import index_of
 from weft.log.kafka.topics import Topics
 
 _POLL_S: Final = 0.1
 _AT_ONCE: Final = 1000
-_EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - the client's own name for it
-_UNKNOWN: Final = frozenset(
-    {
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the client's own name for it
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - the client's own name for it
-    }
-)
 
 
 class PartitionReader:
@@ -51,7 +52,7 @@ class PartitionReader:
             return self._read(consumer, at, max(offset, start), start, max_bytes)
         except KafkaException as failure:
             error = error_of(failure)
-            if error is not None and error.code() in _UNKNOWN:
+            if error is not None and error.code() in NO_SUCH_PLACE:
                 return []
             raise self._client.unavailable(failure) from failure
         finally:
@@ -90,7 +91,7 @@ class PartitionReader:
             error = found.error()
             if error is None:
                 messages.append(found)
-            elif error.code() == _EOF:
+            elif error.code() == END_REACHED:
                 return messages, True
             else:
                 raise KafkaException(error)
@@ -100,11 +101,8 @@ class PartitionReader:
 def _begin(message: Message) -> int:
     """The offset at which the append of a message begins."""
     offset = message.offset() or 0
-    headers = message.headers()
-    if not headers or len(headers) < 2 or headers[0][0] != STAMP or headers[1][0] != PLACE:
-        return offset
-    place = headers[1][1]
-    return offset - index_of(place) if isinstance(place, bytes) else offset
+    ours = weft_headers(message)
+    return offset if ours is None else offset - index_of(ours[1])
 
 
 def _cut(batches: list[LogBatch], max_bytes: int) -> list[LogBatch]:

@@ -1,41 +1,27 @@
 """Topics: which there are, how many replicas are in sync, and new ones with the retention they should have."""
 
 import re
-from collections.abc import Mapping, Sequence
-from threading import Lock
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from weft.core.position import TopicPartition
-from weft.log.kafka.client import AdminClient, Client, Consumer, KafkaError, KafkaException, NewTopic, Producer, error_of
+from weft.log.kafka.admin import Admin
+from weft.log.kafka.client import Client, KafkaError, KafkaException
 from weft.log.kafka.settings import KafkaSettings
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _FOR_EVER: Final = "-1"
 _NEVER_TOO_FAR: Final = str(2**63 - 1)
-_CREATE_TIMEOUT_S: Final = 10.0
 
 
 class Topics:
     """The topics of one log: the name in Kafka is the prefix and then ours. Blocks: for threads, not for the loop."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, admin: Admin) -> None:
         self._client = client
         self._settings = client.address.settings
-        self._admin: AdminClient | None = None
-        self._lock = Lock()
+        self._admin = admin
         self._in_sync: dict[str, Sequence[int]] = {}
-
-    @property
-    def admin(self) -> AdminClient:
-        """The admin client, made when first needed."""
-        with self._lock:
-            if self._admin is None:
-                self._admin = self._client.admin()
-            return self._admin
-
-    def cluster(self) -> str:
-        """The id the cluster was given when it was made. Raises KafkaException where no broker answers."""
-        return self.admin.list_topics(timeout=self._settings.request_timeout_s).cluster_id or "unknown"
 
     def kafka_name(self, topic: str) -> str:
         """A topic's name in Kafka."""
@@ -52,17 +38,27 @@ class Topics:
         prefix = re.sub(r"([.])", r"[\1]", self._settings.prefix)
         return f"^{prefix}[a-z0-9][a-z0-9._-]*$"
 
-    def partitions(self, through: "AdminClient | Consumer | None" = None) -> list[TopicPartition]:
+    def partitions(self) -> list[TopicPartition]:
         """Every partition of every topic. Raises KafkaException where no broker answers."""
-        found = self._metadata(through or self.admin, None)
-        self._in_sync.update({topic: in_sync for topic, in_sync in found.items() if topic in self._in_sync})
-        return [TopicPartition(topic, partition) for topic, in_sync in found.items() for partition in range(len(in_sync))]
+        found: list[TopicPartition] = []
+        for name, in_sync in self._admin.topics().items():
+            topic = self.our_name(name)
+            if topic is not None:
+                self._in_sync[topic] = in_sync
+                found += [TopicPartition(topic, partition) for partition in range(len(in_sync))]
+        return found
 
     def count_partitions(self, topic: str) -> int:
         """How many partitions a topic has; makes it where it is not there."""
         known = self._in_sync.get(topic) or self.look(topic)
         if known is None:
-            self._create(topic)
+            settings = self._settings
+            self._admin.create_topic(
+                self.kafka_name(topic),
+                partitions=settings.partitions,
+                replication=settings.replication,
+                config=topic_config(topic, settings),
+            )
             known = self._client.patiently(lambda: self._just_made(topic))
         return len(known)
 
@@ -78,7 +74,8 @@ class Topics:
 
     def look(self, topic: str) -> Sequence[int] | None:
         """The replicas in sync of each partition of a topic, asked anew; None where there is no such topic."""
-        found = self._metadata(self.admin, self.kafka_name(topic)).get(topic)
+        name = self.kafka_name(topic)
+        found = self._admin.topics(name).get(name)
         if found is not None:
             self._in_sync[topic] = found
         return found
@@ -88,36 +85,8 @@ class Topics:
         known = self._in_sync.get(at.topic, ())
         return known[at.partition] if at.partition < len(known) else None
 
-    def _metadata(self, through: "AdminClient | Consumer | Producer", name: str | None) -> Mapping[str, Sequence[int]]:
-        if name is None:
-            answer = through.list_topics(timeout=self._settings.request_timeout_s)
-        else:
-            answer = through.list_topics(name, timeout=self._settings.request_timeout_s)
-        found: dict[str, Sequence[int]] = {}
-        for kafka_name, topic in answer.topics.items():
-            ours = self.our_name(kafka_name)
-            if ours is not None and topic.error is None and topic.partitions:
-                found[ours] = [len(topic.partitions[number].isrs) for number in sorted(topic.partitions)]
-        return found
 
-    def _create(self, topic: str) -> None:
-        settings = self._settings
-        name = self.kafka_name(topic)
-        new = NewTopic(
-            name,
-            num_partitions=settings.partitions,
-            replication_factor=settings.replication or -1,
-            config=topic_config(topic, settings),
-        )
-        try:
-            self._client.wait_for(self.admin.create_topics([new], operation_timeout=_CREATE_TIMEOUT_S)[name])
-        except KafkaException as failure:
-            error = error_of(failure)
-            if error is None or error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
-
-
-def topic_config(topic: str, settings: KafkaSettings) -> dict[str, Any]:
+def topic_config(topic: str, settings: KafkaSettings) -> dict[str, str]:
     """How Kafka is to keep a new topic."""
     age_s = retention_s(topic, settings)
     config = {
