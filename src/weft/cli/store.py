@@ -23,7 +23,11 @@ app = typer.Typer(help="Work on the store as a whole.", no_args_is_help=True)
 def copy(
     *,
     to: Annotated[
-        str, typer.Option("--to", help="Where to: postgresql://user:password@host/database or parquet:///absolute/path.")
+        str,
+        typer.Option(
+            "--to",
+            help="Where to: postgresql://user:password@host/database or parquet:///absolute/path.",
+        ),
     ],
     new_log: Annotated[
         bool, typer.Option("--new-log", help="The copy will go on with another log, whose offsets begin anew.")
