@@ -6,7 +6,7 @@ import typer
 
 from weft.cli.connect import Server
 from weft.cli.options import ConfigOption, DataDirOption, Format, FormatOption, TokenOption, UrlOption
-from weft.cli.output import write_json, write_line
+from weft.cli.output import write_json, write_line, write_note
 from weft.core.errors import Invalid
 
 
@@ -36,5 +36,8 @@ def erase(
         answer = server.ask("POST", "/api/v1/erasures", json=conditions)
     if style is Format.JSON:
         write_json(answer)
-    else:
+    elif answer.get("log_keeps") is None:
         write_line(f"Erased {answer['store_events']} events from the store and {answer['log_events']} from the log.")
+    else:
+        write_line(f"Erased {answer['store_events']} events from the store.")
+        write_note(f"The log still has them: {answer['log_keeps']}.")

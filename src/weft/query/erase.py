@@ -16,7 +16,7 @@ from weft.core import times
 from weft.core.batch import Batch
 from weft.core.clock import Clock
 from weft.core.erasure import Erasure
-from weft.core.errors import Invalid, Unavailable
+from weft.core.errors import Invalid, Unavailable, Unsupported
 from weft.core.event import EventRow
 from weft.core.ids import new_ids
 from weft.core.position import TopicPartition
@@ -32,12 +32,16 @@ _LONGEST_LOOK_S: Final = 0.5
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure did. `record_id` is the id of its event in the topic `weft.erasures`."""
+    """What an erasure did. `record_id` is the id of its event in the topic `weft.erasures`.
 
-    log_events: int
+    `log_events` is null where the log can remove no single events; `log_keeps` then says for how long it has them still.
+    """
+
+    log_events: int | None
     store_events: int
     record_id: str
     at: str
+    log_keeps: str | None = None
 
 
 class Eraser:
@@ -60,9 +64,16 @@ class Eraser:
         async with self._turn:
             await self._let_the_store_catch_up()
             # The log first: what comes out of it later can no longer bring an erased event back into the store.
-            log_events = await self._log.erase(erasure)
+            log_events, log_keeps = await self._erase_from_log(erasure)
             store_events = await self._store.erase(erasure)
-            return await self._record(erasure, principal, log_events, store_events)
+            return await self._record(erasure, principal, log_events, store_events, log_keeps)
+
+    async def _erase_from_log(self, erasure: Erasure) -> tuple[int | None, str | None]:
+        """How many events, or why the log keeps them. The store has read them by now and takes none of them twice."""
+        try:
+            return await self._log.erase(erasure), None
+        except Unsupported as cannot:
+            return None, cannot.message
 
     async def _let_the_store_catch_up(self) -> None:
         """Wait until the store has read all that stands in the log, so that the ledger of conservation stays exact."""
@@ -90,7 +101,9 @@ class Eraser:
     def _behind(ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> int:
         return sum(max(end - positions.get(place, 0), 0) for place, end in ends.items())
 
-    async def _record(self, erasure: Erasure, principal: Principal, log_events: int, store_events: int) -> Erased:
+    async def _record(
+        self, erasure: Erasure, principal: Principal, log_events: int | None, store_events: int, log_keeps: str | None
+    ) -> Erased:
         now_us = self._clock.now_us()
         data = {
             "by": {"kind": principal.kind, "id": principal.id},
@@ -109,7 +122,13 @@ class Eraser:
                 received_at_us=now_us,
             )
         )
-        return Erased(log_events=log_events, store_events=store_events, record_id=ids[0], at=times.to_text(now_us))
+        return Erased(
+            log_events=log_events,
+            store_events=store_events,
+            record_id=ids[0],
+            at=times.to_text(now_us),
+            log_keeps=log_keeps,
+        )
 
 
 def check(erasure: Erasure) -> None:

@@ -186,8 +186,7 @@ class KafkaLog(Log):
 
     async def erase(self, erasure: Erasure) -> int:
         raise Unsupported(
-            "Kafka cannot remove single events from a topic; shorten the topic's retention so that they leave with the others, "
-            "and erase them from the store"
+            "Kafka cannot remove single events from a topic; shorten the topic's retention so that they leave with the others"
         )
 
     async def state(self) -> LogState:

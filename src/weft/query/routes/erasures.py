@@ -37,7 +37,8 @@ class ErasureBody(BaseModel):
     "/api/v1/erasures",
     summary="Erase events for good",
     description="Removes matching events of every topic from the store and from the log, bytes included, and appends a record "
-    "of it to the topic `weft.erasures`. Answers when it is done.",
+    "of it to the topic `weft.erasures`. Answers when it is done. A log that can remove no single events keeps them until its "
+    "retention ends; the answer says so.",
     responses=described(Erased, "What was erased."),
 )
 async def erase_events(body: ErasureBody, parts: Parts, principal: Eraser) -> Response:
