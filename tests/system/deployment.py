@@ -1,12 +1,15 @@
 """Weft as its users run it: installed, as processes, on free ports, in a data folder of its own.
 
-A scenario gets a `Deployment` and does not know whether all roles are one process (`together`) or one process each (`apart`).
+A scenario gets a `Deployment` and does not know whether all roles are one process (`together`) or one process each (`apart`),
+nor what they stand on.
 """
 
 import atexit
+import contextlib
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -140,11 +143,24 @@ class Process:
         """Its address, once it is up."""
         return wait_until(self._url, f"it was not up after {START_S} s:\n{self.text}")
 
+    def url_now(self) -> str | None:
+        """Its address, or None while it has none."""
+        if self.exit_code() is not None:
+            return None
+        for file in (self.data_dir / "run").glob(f"*-{self.pid}.json"):
+            with contextlib.suppress(FileNotFoundError):  # it is stopping just now
+                return str(json.loads(file.read_text(encoding="utf-8"))["url"])
+        return None
+
     def _url(self) -> str | None:
         assert self.exit_code() is None, f"it ended with {self.exit_code()}:\n{self.text}"
-        for file in (self.data_dir / "run").glob(f"*-{self.pid}.json"):
-            return str(json.loads(file.read_text(encoding="utf-8"))["url"])
-        return None
+        return self.url_now()
+
+    def client(self) -> httpx.Client:
+        """A client with the rights of the local command line."""
+        url = self.url()
+        key = (self.data_dir / "secrets" / "local.key").read_text(encoding="utf-8")
+        return httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=30, trust_env=False)
 
     def wait_for(self, text: str) -> str:
         """Everything it printed, once `text` is in it."""
@@ -152,8 +168,7 @@ class Process:
 
     def wait_for_events(self, source: str) -> None:
         """Until the store holds events whose source begins so."""
-        key = (self.data_dir / "secrets" / "local.key").read_text(encoding="utf-8")
-        with httpx.Client(base_url=self.url(), headers={"X-API-Key": key}, timeout=30) as client:
+        with self.client() as client:
 
             def found() -> bool | None:
                 groups = client.get("/events/aggregations", params={"group_by": "source"}).json()["aggregations"]
@@ -203,13 +218,26 @@ class Done:
 
 
 class Deployment:
-    """Every role on one data folder."""
+    """Every role, each playing it once, on one data folder. More processes (`spawn`) may join.
 
-    def __init__(self, folder: Path, topology: str, environment: Mapping[str, str] | None = None) -> None:
+    On servers that machines share, a process that joins has a data folder of its own, as on another machine.
+    """
+
+    def __init__(
+        self, folder: Path, topology: str, environment: Mapping[str, str] | None = None, *, is_networked: bool = False
+    ) -> None:
         self.folder = folder
         self.topology = topology
-        self.environment = {"WEFT_LOG__PARTITIONS": "4", **(environment or {})}
+        self.is_networked = is_networked
+        self.environment = {
+            "WEFT_LOG__PARTITIONS": "4",
+            "WEFT_INGEST__OTHER_TOPICS": "true",
+            **(environment or {}),
+        }
+        if is_networked:
+            self.environment.setdefault("WEFT_AUTH__SECRET_KEY", secrets.token_urlsafe(48))
         self.processes: dict[str, Process] = {}
+        self._joined: list[Process] = []
 
     def start(self) -> "Deployment":
         """Every process, up and running."""
@@ -226,7 +254,7 @@ class Deployment:
                 arguments = [part for role in roles for part in ("--service", role)]
                 process = Process(self.folder, *arguments, environment=self.environment)
                 self.processes |= dict.fromkeys(roles, process)
-                if roles[0] == "ingestion" and not (self.data_dir / "log").exists():
+                if roles[0] == "ingestion" and not self.is_networked and not (self.data_dir / "log").exists():
                     process.url()
 
     def choose(self, chance: random.Random) -> list[Process]:
@@ -236,15 +264,27 @@ class Deployment:
 
     def spawn(self, role: str) -> Process:
         """One more process that plays a role; nobody waits for it to be up."""
-        return Process(self.folder, "--service", role, environment=self.environment)
+        folder = self.folder
+        if self.is_networked:
+            folder = self.folder / f"machine-{len(self._joined) + 2}"
+            folder.mkdir()
+        self._joined.append(Process(folder, "--service", role, environment=self.environment))
+        return self._joined[-1]
 
     def start_role(self, role: str) -> None:
-        """Start a role again that died."""
-        self.processes[role] = self.spawn(role)
-        self.processes[role].url()
+        """Start a role again that died or was stopped, and all that its process played."""
+        roles = [name for name in ROLES if self.processes[name] is self.processes[role]]
+        arguments = [part for name in roles for part in ("--service", name)]
+        process = Process(self.folder, *arguments, environment=self.environment)
+        self.processes |= dict.fromkeys(roles, process)
+        process.url()
 
     def url(self, role: str) -> str:
         return self.processes[role].url()
+
+    def url_now(self, role: str) -> str | None:
+        """The address of a role's process, or None while it has none."""
+        return self.processes[role].url_now()
 
     @property
     def data_dir(self) -> Path:
@@ -256,17 +296,22 @@ class Deployment:
         return [process.stop() for process in distinct]
 
     def kill(self) -> None:
-        for process in dict.fromkeys(self.processes.values()):
+        """kill -9, those that joined too."""
+        for process in dict.fromkeys([*self.processes.values(), *self._joined]):
             process.kill()
+
+    def print_output(self) -> None:
+        """What every process printed, for a test that failed."""
+        for process in dict.fromkeys([*self.processes.values(), *self._joined]):
+            print(f"--- {process.output}\n{process.text[-6000:]}")
 
     def client(self, role: str) -> httpx.Client:
         """A client with the rights of the local command line."""
-        key = (self.data_dir / "secrets" / "local.key").read_text(encoding="utf-8")
-        return httpx.Client(base_url=self.url(role), headers={"X-API-Key": key}, timeout=30)
+        return self.processes[role].client()
 
     def weft(self, *arguments: str, check: bool = True) -> Done:
         """The command line on this data folder."""
-        return run_weft(*arguments, "--data-dir", str(self.data_dir), cwd=self.folder, check=check)
+        return run_weft(*arguments, "--data-dir", str(self.data_dir), cwd=self.folder, check=check, extra=self.environment)
 
 
 def run_weft(*arguments: str, cwd: Path, check: bool = True, extra: Mapping[str, str] | None = None) -> Done:

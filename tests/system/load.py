@@ -67,7 +67,7 @@ class Clients:
     Given a function that names servers, they go on with another one when one is gone.
     """
 
-    def __init__(self, url: str | Callable[[], Sequence[str]], memory: Memory, chance: random.Random) -> None:
+    def __init__(self, url: str | Callable[[], Sequence[str | None]], memory: Memory, chance: random.Random) -> None:
         self._url = url
         self._memory = memory
         self._stop = threading.Event()
@@ -92,11 +92,19 @@ class Clients:
 
     def _run(self, kind: Callable[[httpx.Client, random.Random], None], chance: random.Random) -> None:
         while not self._stop.is_set():
-            url = self._url if isinstance(self._url, str) else chance.choice(list(self._url()))
+            url = self._url if isinstance(self._url, str) else self._some_url(chance)
+            if url is None:
+                self._stop.wait(0.05)
+                continue
             with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
                 self._talk(client, kind, chance)
             if isinstance(self._url, str):
                 return  # gone, or going
+
+    def _some_url(self, chance: random.Random) -> str | None:
+        assert not isinstance(self._url, str)
+        up = [url for url in self._url() if url is not None]
+        return chance.choice(up) if up else None
 
     def _talk(self, client: httpx.Client, kind: Callable[[httpx.Client, random.Random], None], chance: random.Random) -> None:
         while not self._stop.is_set():

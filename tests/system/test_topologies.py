@@ -1,12 +1,20 @@
-"""One process and separate roles behave alike. No scenario here knows which it runs on."""
+"""One process and separate roles behave alike, on embedded parts and on servers. No scenario here knows which it runs on."""
 
+import json
+import random
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.system.deployment import ROLES, Deployment, wait_until
+from tests.system.deployment import ROLES, Deployment, Process, wait_until
+from tests.system.every_event import check_every_event, wait_until_settled
+from tests.system.load import Clients, Memory
+from tests.system.poison import put_poison
 
+TOPICS = [f"topic-{number}" for number in range(12)]
+"""So many that replicas find something to share."""
 CLICK = {"type": "web.click", "source": "shop", "user_id": "u1", "data": {"page": "/cart"}}
 
 
@@ -25,8 +33,11 @@ def stored(deployment: Deployment, **parameters: str) -> list[str]:
         return [event["id"] for event in answer.json()["data"]]
 
 
-def wait_for_stored(deployment: Deployment, ids: list[str]) -> None:
-    wait_until(lambda: sorted(stored(deployment)) == sorted(ids) or None, f"{len(ids)} events never were all in the store")
+def wait_for_stored(deployment: Deployment, ids: list[str], topic: str = "events") -> None:
+    wait_until(
+        lambda: sorted(stored(deployment, topic=topic)) == sorted(ids) or None,
+        f"{len(ids)} events of {topic} never were all in the store",
+    )
 
 
 @pytest.mark.contract("SF-2", "SF-26", "SF-D1")
@@ -129,8 +140,8 @@ def test_the_roles_that_live_go_on_when_the_store_dies_and_it_catches_up(deploym
     wait_for_stored(deployment, before + during)
 
 
-def test_a_second_process_for_the_store_is_refused_with_a_sentence(deployment: Deployment) -> None:
-    second = deployment.spawn("storage")
+def test_a_second_process_for_a_store_of_one_machine_is_refused_with_a_sentence(embedded: Deployment) -> None:
+    second = embedded.spawn("storage")
 
     assert second.wait() == 1
     assert second.text.count("\n") <= 2, second.text
@@ -139,18 +150,15 @@ def test_a_second_process_for_the_store_is_refused_with_a_sentence(deployment: D
 
 def test_two_processes_take_events_in_at_once(deployment: Deployment) -> None:
     second = deployment.spawn("ingestion")
-    try:
-        first_ids = post(deployment, *[CLICK] * 10)
-        answer = httpx.post(f"{second.url()}/events/batch", json={"events": [CLICK] * 10}, timeout=30)
-        assert answer.status_code == 201, answer.text
-        twice = {**CLICK, "id": "mine-1"}
-        one = httpx.post(f"{deployment.url('ingestion')}/events", json=twice, timeout=30)
-        two = httpx.post(f"{second.url()}/events", json=twice, timeout=30)
-        assert (one.status_code, two.status_code) == (201, 201)
+    first_ids = post(deployment, *[CLICK] * 10)
+    answer = httpx.post(f"{second.url()}/events/batch", json={"events": [CLICK] * 10}, timeout=30)
+    assert answer.status_code == 201, answer.text
+    twice = {**CLICK, "id": "mine-1"}
+    one = httpx.post(f"{deployment.url('ingestion')}/events", json=twice, timeout=30)
+    two = httpx.post(f"{second.url()}/events", json=twice, timeout=30)
+    assert (one.status_code, two.status_code) == (201, 201)
 
-        wait_for_stored(deployment, [*first_ids, *answer.json()["data"]["event_ids"], "mine-1"])
-    finally:
-        second.kill()
+    wait_for_stored(deployment, [*first_ids, *answer.json()["data"]["event_ids"], "mine-1"])
 
 
 def test_an_erased_event_is_gone_everywhere(deployment: Deployment) -> None:
@@ -158,11 +166,12 @@ def test_an_erased_event_is_gone_everywhere(deployment: Deployment) -> None:
     post(deployment, {**CLICK, "source": "wrong"})
     wait_until(lambda: len(stored(deployment)) == 2 or None, "the events never were in the store")
 
-    deployment.weft("erase", "--source", "wrong", "--yes")
+    erased = deployment.weft("erase", "--source", "wrong", "--yes")
 
     assert stored(deployment) == kept
     tailed = deployment.weft("tail", "events").stdout
-    assert "wrong" not in tailed
+    assert ("wrong" in tailed) == ("The log still has them" in erased.stderr), "the command did not tell the truth"
+    assert deployment.is_networked or "wrong" not in tailed
     assert kept[0] in tailed
     assert deployment.weft("verify", "--all").returncode == 0
 
@@ -174,3 +183,129 @@ def test_no_process_leaves_threads_or_files_that_keep_it_from_ending(deployment:
 
     assert time.monotonic() - began < 20
     assert list((deployment.data_dir / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("role", ["ingestion", "storage", "dashboard"])
+def test_a_role_that_is_killed_under_load_loses_and_doubles_nothing(deployment: Deployment, role: str) -> None:
+    memory = Memory()
+    clients = Clients(lambda: [deployment.url_now("ingestion")], memory, random.Random(5))
+    clients.start()
+    try:
+        wait_for_acknowledged(memory, 200)
+        deployment.processes[role].kill()
+        deployment.start_role(role)
+        wait_for_acknowledged(memory, 200)
+    finally:
+        clients.stop()
+
+    check_every_event(deployment, memory)
+    assert deployment.weft("verify", "--all").returncode == 0
+
+
+def test_a_rolling_restart_under_load_loses_and_refuses_nothing_for_good(deployment: Deployment) -> None:
+    other = deployment.spawn("ingestion")
+    other.url()
+    memory = Memory()
+    clients = Clients(lambda: [deployment.url_now("ingestion"), other.url_now()], memory, random.Random(6))
+    clients.start()
+    try:
+        wait_for_acknowledged(memory, 100)
+        for role in dict.fromkeys(deployment.processes[role] for role in ROLES):
+            assert role.stop() == 0, role.text
+            deployment.start_role(next(name for name in ROLES if deployment.processes[name] is role))
+            wait_for_acknowledged(memory, 100)
+        assert other.stop() == 0, other.text
+    finally:
+        clients.stop()
+
+    check_every_event(deployment, memory, refusals={503})
+    assert deployment.weft("verify", "--all").returncode == 0
+
+
+def wait_for_acknowledged(memory: Memory, more: int, *, within_s: float = 40.0) -> None:
+    """Until so many more events were acknowledged than now."""
+    enough = len(memory.acknowledged) + more
+    wait_until(
+        lambda: len(memory.acknowledged) >= enough or None, f"the clients got nowhere: {memory.refused[-3:]}", within_s=within_s
+    )
+
+
+def test_a_new_reader_reads_everything_from_the_beginning(deployment: Deployment) -> None:
+    before = post(deployment, *[CLICK] * 30)
+    wait_for_stored(deployment, before)
+    with (
+        deployment.client("dashboard") as client,
+        client.stream("GET", "/api/v1/topics/events/stream", params={"from": "earliest"}) as feed,
+    ):
+        lines = feed.iter_lines()
+        again = sent_events(lines, len(before))
+        after = post(deployment, *[CLICK] * 5)
+        live = sent_events(lines, len(after))
+
+    assert sorted(again) == sorted(before)
+    assert sorted(live) == sorted(after)
+    tailed = [json.loads(line)["id"] for line in deployment.weft("tail", "events").stdout.splitlines()]
+    assert sorted(tailed) == sorted(before + after)
+
+
+def sent_events(lines: Iterator[str], count: int) -> list[str]:
+    """The ids of so many events of a feed."""
+    found: list[str] = []
+    while len(found) < count:
+        line = next(lines)
+        if line.startswith("data: {") and "id" in (event := json.loads(line.removeprefix("data:"))):
+            found.append(event["id"])
+    return found
+
+
+def test_a_dead_letter_is_listed_and_handed_in_again_and_blocks_nobody(deployment: Deployment) -> None:
+    before = post(deployment, CLICK)
+    put_poison(deployment)
+    after = post(deployment, CLICK)
+
+    wait_for_stored(deployment, before + after)
+    letters = wait_for_letters(deployment, 1)
+    assert letters[0]["topic"] == "events"
+    assert "time" in letters[0]["reason"]
+    assert "1 events again" in deployment.weft("dlq", "replay").stdout
+    again = wait_for_letters(deployment, 1)
+    assert (again[0]["partition"], again[0]["offset"]) != (letters[0]["partition"], letters[0]["offset"])
+    wait_until_settled(deployment)
+    assert deployment.weft("verify", "--all").returncode == 0
+
+
+def wait_for_letters(deployment: Deployment, count: int) -> list[dict[str, object]]:
+    def listed() -> list[dict[str, object]] | None:
+        letters = json.loads(deployment.weft("dlq", "list", "--format", "json").stdout)
+        return letters if len(letters) == count else None
+
+    return wait_until(listed, f"there never were {count} dead letters")
+
+
+def test_two_replicas_of_storage_share_the_work_and_one_takes_over(networked: Deployment) -> None:
+    first, second = networked.processes["storage"], networked.spawn("storage")
+    second.url()
+    posted: dict[str, list[str]] = {}
+
+    def post_everywhere() -> None:
+        for topic in TOPICS:
+            posted.setdefault(topic, []).extend(post(networked, *[{**CLICK, "topic": topic}] * 5))
+
+    def both_work() -> bool | None:
+        post_everywhere()
+        return min(written(first), written(second)) > 0 or None
+
+    wait_until(both_work, "one replica did all the work")
+    second.kill()
+    post_everywhere()
+
+    for topic, ids in posted.items():
+        wait_for_stored(networked, ids, topic)
+    assert networked.weft("verify", "--all").returncode == 0
+
+
+def written(process: Process) -> float:
+    """How many events a process has handed to the store."""
+    with process.client() as client:
+        lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("weft_store_writer_events_total"))
