@@ -40,7 +40,12 @@ class PostgresSettings(BaseModel):
     )
     months_ahead: int = Field(default=2, ge=0, le=24, description="Monthly partitions made ahead of time.")
     timescale: Literal["auto", "on", "off"] = Field(
-        default="auto", description="Whether to use the timescaledb extension: where it is installed, always, or never."
+        default="auto",
+        description="Whether new tables use the timescaledb extension: where it is installed, always, or never.",
+    )
+    timescale_chunk_days: int = Field(default=7, ge=1, le=366, description="Days of events in one chunk of a hypertable.")
+    timescale_compress_days: int = Field(
+        default=7, ge=1, le=3660, description="Chunks of a hypertable older than so many days are compressed."
     )
 
 

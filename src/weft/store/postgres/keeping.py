@@ -9,10 +9,11 @@ from weft.core.clock import Clock
 from weft.core.erasure import Erasure
 from weft.core.errors import Busy
 from weft.store.postgres.connect import Link
-from weft.store.postgres.months import AFTER, Month, Months, end_of, month_at, name_of
+from weft.store.postgres.months import AFTER, Months, end_of, month_at, name_of
 from weft.store.postgres.questions import Parameters
-from weft.store.postgres.schema import has_table, lock_key, quoted
+from weft.store.postgres.schema import lock_key, quoted
 from weft.store.postgres.take import KEY_SQL
+from weft.store.postgres.timescale import chunks_sql
 from weft.store.settings import StoreSettings
 
 logger = structlog.get_logger(__name__)
@@ -66,10 +67,9 @@ class Keeping:
         topics = [topic for (topic,) in await link.rows(f"SELECT DISTINCT topic FROM {self._name}.event_positions ORDER BY 1")]
         cutoffs = {topic: self._settings.cutoff_us(topic, self._clock.now_us()) for topic in topics}
         oldest_kept = min((-(10**18) if cutoff is None else cutoff for cutoff in cutoffs.values()), default=None)
-        for month in await self._months.there(link):
-            end_us = end_of(month)
+        for table, end_us in await self._parts(link):
             if oldest_kept is not None and end_us is not None and end_us <= oldest_kept:
-                await self._drop(link, month)
+                await self._drop(link, table)
         old = 'topic = $1::text AND "timestamp" < $2::timestamptz'
         for topic, cutoff in cutoffs.items():
             there = f"SELECT EXISTS (SELECT 1 FROM {self._name}.events WHERE {old})"
@@ -118,14 +118,19 @@ class Keeping:
                 *values,
             )
 
-    async def _drop(self, link: Link, month: Month) -> None:
+    async def _parts(self, link: Link) -> list[tuple[str, int | None]]:
+        """The months, or chunks, as SQL, and when they end."""
+        if self._months.is_hypertable:
+            return [(table, end_us) for table, end_us in await link.rows(chunks_sql(), self._schema)]
+        return [(f"{self._name}.{quoted(name_of(month))}", end_of(month)) for month in await self._months.there(link)]
+
+    async def _drop(self, link: Link, table: str) -> None:
         """Drop a month whose events are all past retention. Where somebody holds it locked for long, the next round does it."""
-        table = f"{self._name}.{quoted(name_of(month))}"
         try:
             async with link.transaction():
                 await link.run(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
                 await link.run("SELECT pg_advisory_xact_lock($1)", lock_key(self._schema, "partitions"))
-                if not await has_table(link, self._schema, name_of(month)):
+                if table not in {there for there, _ in await self._parts(link)}:
                     return
                 await link.run(f'SELECT 1 FROM {self._name}.event_positions ORDER BY topic, "partition" FOR UPDATE')
                 await link.run(
@@ -136,7 +141,7 @@ class Keeping:
                 await link.run(f"DELETE FROM {self._name}.event_ids WHERE key IN (SELECT {KEY_SQL} FROM {table})")
                 await link.run(f"DROP TABLE {table}")
         except Busy as held:
-            logger.info("store_month_kept", table=name_of(month), reason=held.message)
+            logger.info("store_month_kept", table=table, reason=held.message)
         else:
-            logger.info("store_month_dropped", table=name_of(month))
+            logger.info("store_month_dropped", table=table)
         self._months.forget()

@@ -82,6 +82,8 @@ class Months:
     """The partitions that are known to exist, and making the others."""
 
     def __init__(self, schema: str) -> None:
+        self.is_hypertable = False
+        """A hypertable makes its chunks itself."""
         self._schema = schema
         self._known: set[Month] = set()
         self._making = asyncio.Lock()
@@ -93,7 +95,7 @@ class Months:
     async def ensure(self, link: Link, months: Iterable[Month]) -> None:
         """Make the partitions that are missing."""
         wanted = set(months)
-        if wanted <= self._known:
+        if wanted <= self._known or self.is_hypertable:
             return
         async with self._making:
             self._known = set(await self.there(link))

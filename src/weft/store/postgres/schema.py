@@ -131,10 +131,10 @@ async def find_layout(link: Link, schema: str) -> Layout | None:
     return layout
 
 
-async def make_tables(link: Link, schema: str, *, hypertable_sql: str | None) -> Layout:
+async def make_tables(link: Link, schema: str, *, hypertable_sql: str | None, after_sql: str | None = None) -> Layout:
     """Make the tables unless they are there. Several processes may do so at once; one does it and the others wait.
 
-    `hypertable_sql` turns `events` into a hypertable in place of declaring monthly partitions.
+    `hypertable_sql` turns `events` into a hypertable in place of declaring monthly partitions; `after_sql` runs last.
     """
     async with link.transaction():
         await link.run("SELECT pg_advisory_xact_lock($1)", lock_key(schema, "tables"))
@@ -148,6 +148,8 @@ async def make_tables(link: Link, schema: str, *, hypertable_sql: str | None) ->
         if hypertable_sql is not None:
             await link.run(hypertable_sql)
         await link.run(_INDEXES.format(schema=quoted(schema)))
+        if after_sql is not None:
+            await link.run(after_sql)
         layout = Layout(VERSION, hypertable_sql is not None)
         await link.run(
             f"INSERT INTO {quoted(schema)}.event_store (version, is_hypertable) VALUES ($1, $2)",

@@ -20,8 +20,9 @@ from weft.store.postgres.connect import Link, Server, Unwritable
 from weft.store.postgres.keeping import Keeping
 from weft.store.postgres.lanes import Lanes
 from weft.store.postgres.months import Months
-from weft.store.postgres.schema import find_layout, make_tables, quoted
+from weft.store.postgres.schema import Layout, find_layout, make_tables, quoted
 from weft.store.postgres.take import Taking, adopt_books
+from weft.store.postgres.timescale import hourly_sql, hypertable_sql, is_wanted, size_sql
 from weft.store.query import Aggregate, Group, Page, Select, Series, SeriesColumns, StoreState, TopicCount, Trend, TrendRow
 from weft.store.settings import StoreSettings
 
@@ -83,9 +84,15 @@ class PostgresStore(EventStore):
 
     async def _make_ready(self) -> None:
         async with self._upkeep.link() as link:
-            if await find_layout(link, self._schema) is None:
-                await make_tables(link, self._schema, hypertable_sql=None)
+            layout = await find_layout(link, self._schema) or await self._make_tables(link)
+            self._months.is_hypertable = layout.is_hypertable
             await self._keeping.make_ahead(link)
+
+    async def _make_tables(self, link: Link) -> Layout:
+        chosen = self._settings.postgres
+        if not await is_wanted(link, chosen):
+            return await make_tables(link, self._schema, hypertable_sql=None)
+        return await make_tables(link, self._schema, hypertable_sql=hypertable_sql(chosen), after_sql=hourly_sql(chosen))
 
     async def bind(self, log_identity: str) -> None:
         self._check_writer("be bound to a log")
@@ -159,16 +166,19 @@ class PostgresStore(EventStore):
 
     async def _state(self, link: Link) -> StoreState:
         topics = await self._counts(link)
-        ((size, tables, oldest, newest),) = await link.rows(
-            "SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint, count(*) FILTER (WHERE isleaf),"
-            f' (SELECT min("timestamp") FROM {self._events}), (SELECT max("timestamp") FROM {self._events})'
-            " FROM pg_partition_tree(to_regclass($1))",
+        layout = await find_layout(link, self._schema)
+        size = "coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint"
+        if layout is not None and layout.is_hypertable:
+            size = size_sql(self._settings.postgres)
+        ((size_bytes, tables, oldest, newest),) = await link.rows(
+            f'SELECT {size}, count(*), (SELECT min("timestamp") FROM {self._events}),'
+            f' (SELECT max("timestamp") FROM {self._events}) FROM pg_inherits WHERE inhparent = to_regclass($1)',
             self._events,
         )
         return StoreState(
             topics=topics,
             events=sum(count.stored_total - count.erased_total - count.retired_total for count in topics),
-            size_bytes=size,
+            size_bytes=size_bytes,
             files=tables,
             tail_events=0,
             tail_bytes=0,

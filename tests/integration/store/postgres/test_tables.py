@@ -10,8 +10,10 @@ from tests.services.postgres import PostgresServer
 from weft.core.erasure import Erasure
 from weft.core.errors import Conflict, Unavailable, Unsupported
 from weft.core.times import DAY_US, from_datetime
+from weft.store.postgres import timescale
 from weft.store.postgres.months import AFTER, BEFORE, month_of, months_of, name_of
 from weft.store.query import Aggregate, Filter, Select
+from weft.store.settings import PostgresSettings
 from weft.testing.clock import ManualClock
 from weft.testing.factories import NOON_US, make_log_batch, make_row
 from weft.testing.store_model import events_of
@@ -181,3 +183,38 @@ async def test_an_erasure_leaves_no_bytes_in_the_tables(url: str, postgres_serve
     files = [path for path in (data / where).parent.iterdir() if path.is_file()]
 
     assert not [path.name for path in files if b"xyzzy-" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+async def test_without_the_extension_the_table_has_monthly_partitions(
+    mode: str, url: str, postgres_server: PostgresServer
+) -> None:
+    async with store_at(url, postgres={"timescale": mode}) as store:
+        await store.write([make_log_batch(3)])
+    kind = "SELECT relkind FROM pg_class WHERE relname = 'events'"
+
+    assert postgres_server.psql(kind, database=database_of(url)) == "p"
+
+
+async def test_an_extension_that_is_demanded_and_not_there_is_told(url: str, postgres_server: PostgresServer) -> None:
+    with pytest.raises(Unsupported, match="CREATE EXTENSION timescaledb"):
+        await store_at(url, postgres={"timescale": "on"}).__aenter__()
+
+    assert not postgres_server.psql("\\dt", database=database_of(url))
+
+
+@pytest.mark.contract("LM-7")
+def test_with_the_extension_the_statements_make_a_compressed_hypertable_and_hourly_figures() -> None:
+    """The text alone: the extension is not to be had here. docs/how-to/use-postgresql.md says so."""
+    settings = PostgresSettings(schema_name="lab", timescale_chunk_days=1, timescale_compress_days=14)
+
+    assert timescale.hypertable_sql(settings) == (
+        "SELECT create_hypertable('\"lab\".events', 'timestamp', chunk_time_interval => INTERVAL '1 days',"
+        " create_default_indexes => false);\n"
+        "ALTER TABLE \"lab\".events SET (timescaledb.compress, timescaledb.compress_segmentby = 'topic, source',"
+        " timescaledb.compress_orderby = '\"timestamp\" DESC');\n"
+        "SELECT add_compression_policy('\"lab\".events', INTERVAL '14 days');\n"
+    )
+    hourly = timescale.hourly_sql(settings)
+    assert hourly.startswith('CREATE MATERIALIZED VIEW "lab".events_hourly WITH (timescaledb.continuous) AS')
+    assert "WITH NO DATA" in hourly  # the only form that a transaction may hold
