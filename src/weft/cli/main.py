@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from weft.cli import configure, dead_letters, erase, events, health, keys, start, store, users, verify
+from weft.cli import configure, db, dead_letters, erase, events, health, keys, start, store, users, verify
 from weft.cli.exits import HELP, Exit, code_of
 from weft.core.errors import WeftError
 
@@ -29,6 +29,7 @@ app.command("init")(configure.init)
 app.command("version")(configure.version)
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(store.app, name="store")
+app.add_typer(db.app, name="db")
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.add_typer(configure.app, name="config")
