@@ -25,6 +25,7 @@ T = TypeVar("T")
 Arguments = Mapping[str, str | int]
 
 DEFAULT_EXCHANGE: Final = ""
+BLOCKED: Final = "RabbitMQ is short of disk or memory and takes nothing until it has some again"
 _PERSISTENT: Final = 2
 _OFFSET: Final = "x-stream-offset"
 _CLOSE_S: Final = 1.0
@@ -135,7 +136,8 @@ class Link:
                 return task.result()
             if lost in done:
                 raise Unavailable(f"the connection to RabbitMQ was lost while {doing}: {self.reason}")
-            self.lose(f"no answer within {self._timeout_s:g} s while {doing}")
+            if not await self.is_blocked():
+                self.lose(f"no answer within {self._timeout_s:g} s while {doing}")
             raise TimedOut(f"RabbitMQ at {self.address} did not answer in {self._timeout_s:g} s while {doing}")
         except WeftError:
             raise
@@ -145,6 +147,18 @@ class Link:
             for ours in (task, lost):
                 ours.cancel()
             await asyncio.gather(task, lost, return_exceptions=True)
+
+    async def is_blocked(self) -> bool:
+        """Whether the broker has said that it is short of disk or memory and takes nothing."""
+        transport = None if self._connection is None else self._connection.transport
+        if transport is None or self.lost.is_set():
+            return False
+        ready = asyncio.ensure_future(transport.connection.ready())
+        await asyncio.sleep(0)
+        is_ready = ready.done()
+        ready.cancel()
+        await asyncio.gather(ready, return_exceptions=True)
+        return not is_ready
 
     async def channel(self, *, confirms: bool = False) -> AbstractChannel:
         """A new channel."""
@@ -281,6 +295,8 @@ class Publisher:
 
     async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
         """Publish messages in order and tell the fate of each; raises Unavailable or TimedOut where it is not known."""
+        if await self._link.is_blocked():
+            raise Unavailable(BLOCKED)
         if len(messages) == 1:
             return [await self._link.limited(self._one(messages[0]), "publishing")]
         return await self._link.limited(asyncio.gather(*map(self._one, messages)), f"publishing {len(messages)} messages")

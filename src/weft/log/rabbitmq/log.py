@@ -40,7 +40,6 @@ class RabbitmqLog(Log):
 
     reach = "network"
     appends_alone = True
-    appends_alone = True
 
     def __init__(self, url: str, *, settings: LogSettings, clock: Clock, append: bool = True) -> None:
         self._settings = settings

@@ -15,9 +15,9 @@ import structlog
 
 from weft.core.batch import UInt64s
 from weft.core.clock import Clock
-from weft.core.errors import Conflict
+from weft.core.errors import Unavailable
 from weft.core.times import SECOND_US
-from weft.log.rabbitmq.broker import Link, Publisher, StreamReader
+from weft.log.rabbitmq.broker import BLOCKED, Link, Publisher, StreamReader
 from weft.log.rabbitmq.connection import Connection
 from weft.log.rabbitmq.cursor import Cursor
 from weft.log.rabbitmq.entry import HELLO, Entry, FrameRow, as_ends, encode
@@ -69,8 +69,10 @@ class Owned:
         self.position = cursor.position
         """A position of the stream that is not behind the next entry."""
         self.checkpoint = self.epoch
+        self.publisher = publisher
+        self.is_doubtful = False
+        """Whether an entry may or may not have been kept, so that the next offset is not known."""
         self._stream = stream
-        self._publisher = publisher
         self._marked = self.position
         self._marked_bytes = self.size_bytes
 
@@ -82,9 +84,11 @@ class Owned:
     async def write(self, body: bytes, *, tells_ends: bool) -> None:
         """Append an entry; it is kept when this returns. After an error the partition has to be owned anew."""
         try:
-            await write(self._publisher, self._stream, body, "appending")
+            await write(self.publisher, self._stream, body, "appending")
         except BaseException:
-            self.link.lose("an append got no clear answer")
+            self.is_doubtful = True
+            if not await self.link.is_blocked():
+                self.link.lose("an append got no clear answer")
             raise
         if tells_ends:
             self.checkpoint, self.entries_since, self.bytes_since = self.position, 0, 0
@@ -134,7 +138,7 @@ class Ownership:
     async def own(self) -> Owned:
         """The partition of this process, taken if need be. Raises Conflict where all are taken."""
         owned = self.owned
-        if owned is None or owned.is_lost:
+        if owned is None or owned.is_lost or owned.is_doubtful:
             owned = self.owned = await self._take(owned)
         elif owned.is_mark_due():
             await self._registry.publish_mark(owned.partition, owned.mark())
@@ -142,14 +146,16 @@ class Ownership:
 
     async def _take(self, before: Owned | None) -> Owned:
         link = self._publishing.link
+        if await link.is_blocked():
+            raise Unavailable(BLOCKED)
         if before is not None and await self._lock_again(link, before.partition):
             return await self._recover(link, before.partition, before)
         for partition in range(self._settings.partitions):
             if await link.lock(self._names.owner(partition)):
                 return await self._recover(link, partition, None)
-        raise Conflict(
-            f"all {self._settings.partitions} partitions of the log on RabbitMQ are appended to by other processes; "
-            "raise log.partitions"
+        raise Unavailable(
+            f"all {self._settings.partitions} partitions of the log on RabbitMQ are appended to by other connections; "
+            "raise log.partitions if there are so many processes"
         )
 
     async def _lock_again(self, link: Link, partition: int) -> bool:
@@ -164,7 +170,8 @@ class Ownership:
     async def _recover(self, link: Link, partition: int, before: Owned | None) -> Owned:
         stream = self._names.partition(partition)
         await self._registry.declare_partition(partition)
-        publisher = await link.publisher()
+        # On the same channel nothing can overtake an entry whose fate is not known.
+        publisher = before.publisher if before is not None and before.link is link else await link.publisher()
         mark = await self._registry.mark_of(partition)
         index = before.index if before is not None else self._new_index()
         word = token_hex(8)

@@ -4,20 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
+from tests.integration.log.rabbitmq.conftest import OpenLog
+from tests.integration.log.rabbitmq.waiting import until
 from weft.core.batch import LogBatch
 from weft.core.position import TopicPartition
 from weft.log.rabbitmq.log import RabbitmqLog
 from weft.testing.factories import make_batch
 from weft.testing.log_ground import WAIT_S, ids_of
-
-OpenLog = Callable[..., RabbitmqLog]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that nobody announces."""
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 class Member:
