@@ -158,6 +158,7 @@ async def test_a_line_that_swallows_everything_is_noticed_and_made_anew(
             await nothing_is_lost(log, found)
 
 
+@pytest.mark.contract("SF-16")
 async def test_cut_connections_are_made_anew_and_a_follower_goes_on(
     rabbitmq_server: RabbitmqServer, vhost: str, open_log: OpenLog
 ) -> None:
