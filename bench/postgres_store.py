@@ -59,13 +59,19 @@ async def run() -> dict[str, Any]:
             for name, case in cases.items():
                 found[name].append(await case(url))
                 await _clear(url)
-    rows = {name: {column: statistics.median(row[column] for row in rounds) for column in rounds[0]} for name, rounds in found.items()}
+    rows = {
+        name: {column: statistics.median(row[column] for row in rounds) for column in rounds[0]}
+        for name, rounds in found.items()
+    }
     store = rows["log consumer to the store"]["events_per_s"]
     return {
         "rounds": ROUNDS,
         "rows": rows,
         "ratios": {
-            "store to plain COPY into a bare table": {"is": store / rows["plain COPY, bare table"]["events_per_s"], "target": 0.7},
+            "store to plain COPY into a bare table": {
+                "is": store / rows["plain COPY, bare table"]["events_per_s"],
+                "target": 0.7,
+            },
             "store to plain COPY into a table with indexes": {
                 "is": store / rows["plain COPY, table with five indexes"]["events_per_s"],
                 "target": 0.7,
@@ -144,7 +150,7 @@ async def _copy_indexed(url: str) -> Row:
 
 
 async def _copy(url: str, indexes: Sequence[str]) -> Row:
-    """COPY of rows that were encoded beforehand: what PostgreSQL itself needs, on one connection, some megabytes a transaction."""
+    """COPY of rows that were encoded beforehand: all that PostgreSQL itself needs, on one connection, some megabytes each."""
     async with PostgresStore(url, settings=StoreSettings(), clock=SystemClock()):
         pass
     connection = await asyncpg.connect(url)
@@ -158,7 +164,10 @@ async def _copy(url: str, indexes: Sequence[str]) -> Row:
         began, cpu_began = time.perf_counter(), time.process_time()
         for first in range(0, len(pieces), a_copy):
             await connection.copy_to_table(
-                "plain", source=_source([HEADER, *pieces[first : first + a_copy], TRAILER]), columns=EVENT_COLUMNS, format="binary"
+                "plain",
+                source=_source([HEADER, *pieces[first : first + a_copy], TRAILER]),
+                columns=EVENT_COLUMNS,
+                format="binary",
             )
         row = _figures(began, cpu_began)
         size = await connection.fetchval("SELECT pg_total_relation_size('plain')")
