@@ -85,8 +85,11 @@ class RedisCache(Cache):
         self._waiting.append(hit)
         if self._counting is None or self._counting.done():
             self._counting = asyncio.create_task(self._count(), name="cache-hits")
-        async with self._in_time():
-            answer = await hit.answered
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):  # not `_in_time`: this is on the path of every request
+                answer = await hit.answered
+        except TimeoutError as late:
+            raise self._late() from late
         if isinstance(answer, Unavailable):
             raise Unavailable(answer.message)
         return answer
@@ -162,7 +165,10 @@ class RedisCache(Cache):
                 async with asyncio.timeout(self._settings.timeout_s):
                     yield
             except TimeoutError as late:
-                raise Unavailable(f"Redis did not answer within {self._settings.timeout_s:g} s") from late
+                raise self._late() from late
+
+    def _late(self) -> Unavailable:
+        return Unavailable(f"Redis did not answer within {self._settings.timeout_s:g} s")
 
 
 class _Hit:
