@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import aio_pika
 import aiormq
+import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, ExchangeType
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel as Wire
@@ -20,6 +21,8 @@ from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
 from weft.core.errors import Conflict, Invalid, TimedOut, Unavailable, WeftError
+
+logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Arguments = Mapping[str, str | int]
@@ -173,8 +176,11 @@ class Link:
         return Publisher(self, await _wire(await self.channel(confirms=True)))
 
     async def declare_stream(self, name: str, arguments: Arguments) -> None:
-        """See that there is a stream."""
-        await self._declare(name, {"x-queue-type": "stream", **arguments})
+        """See that there is a stream. One that is there already keeps the arguments it was made with."""
+        try:
+            await self._declare(name, {"x-queue-type": "stream", **arguments})
+        except Conflict as other:
+            logger.warning("rabbitmq_stream_differs", stream=name, reason=other.message, advice="set a policy to change it")
 
     async def declare_queue(self, name: str, arguments: Arguments) -> None:
         """See that there is a durable queue. Raises Conflict where there is a different one of that name."""

@@ -260,9 +260,10 @@ class RabbitmqLog(Log):
         await self._shared.commit(group, positions)
 
     async def trim(self, retention: Retention) -> int:
-        """Nothing: RabbitMQ retires whole segments by itself, by the age and size its streams were declared with."""
+        """Count what is gone: RabbitMQ removes whole segments by itself, by the age and size its streams were declared with."""
         self._require_appender()
-        return 0
+        await self._shared.catch_up()
+        return await self._shared.look_at_starts()
 
     async def erase(self, erasure: Erasure) -> int:
         raise Unsupported(

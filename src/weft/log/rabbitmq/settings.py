@@ -43,6 +43,12 @@ class RabbitmqSettings(BaseModel):
         description="How many nodes of a cluster keep each stream. With one, what is acknowledged survives the death of every "
         "process but not a power cut of that node.",
     )
+    max_stream_bytes: int | None = Field(
+        default=None,
+        gt=0,
+        description="Bytes beyond which RabbitMQ removes the oldest segments of a partition's stream, whether or not they were "
+        "read; none: only log.retention_age_s removes anything.",
+    )
     queues: Literal["consumed", "always", "never"] = Field(
         default="consumed",
         description="When the queues events.analytics, events.storage, events.dashboard and alerts.engine are bound to their "

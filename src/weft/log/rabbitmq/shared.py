@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
 
 from weft.core.errors import WeftError
 from weft.core.position import Positions, TopicPartition
@@ -13,14 +16,16 @@ from weft.log.rabbitmq.identity import find_identity
 from weft.log.rabbitmq.ledger import Ledger, Mark
 from weft.log.rabbitmq.names import Names
 from weft.log.rabbitmq.ownership import Owned
+from weft.log.rabbitmq.retired import Start, find_starts
 from weft.log.rabbitmq.settings import RabbitmqSettings
 from weft.log.rabbitmq.tail import LedgerTail, Marks, Tail, comes_back, marker, write
 from weft.log.settings import LogSettings
 from weft.log.sqlite.segment import TopicEnd
 
-_LEDGER_SEGMENT_BYTES = 1_000_000
-_LEDGER_BYTES = 4_000_000
-_SEGMENTS_LEAST = 4
+logger = structlog.get_logger(__name__)
+
+_LEDGER_SEGMENT_BYTES: Final = 1_000_000
+_LEDGER_BYTES: Final = 4_000_000
 
 
 class Shared:
@@ -78,9 +83,8 @@ class Shared:
         arguments["x-stream-max-segment-size-bytes"] = self._settings.segment_bytes
         if self._settings.retention_age_s is not None:
             arguments["x-max-age"] = f"{max(1, int(self._settings.retention_age_s))}s"
-        if self._settings.retention_bytes is not None:
-            least = _SEGMENTS_LEAST * self._settings.segment_bytes
-            arguments["x-max-length-bytes"] = max(self._settings.retention_bytes // self._settings.partitions, least)
+        if self._rabbitmq.max_stream_bytes is not None:
+            arguments["x-max-length-bytes"] = self._rabbitmq.max_stream_bytes
         await self._publishing.link.declare_stream(self._names.partition(partition), arguments)
 
     async def catch_up(self) -> None:
@@ -186,6 +190,32 @@ class Shared:
             await self.publish()
         except WeftError:
             return  # the next page carries it
+
+    async def look_at_starts(self) -> int:
+        """Learn what RabbitMQ has removed by itself; returns how many events that we did not know to be gone."""
+        removed = 0
+        link = self._consuming.link
+        for partition in sorted(self.ledger.marks):
+            stream = self._names.partition(partition)
+            starts = await find_starts(link, stream, timeout_s=self._rabbitmq.timeout_s)
+            for topic, start in starts.items():
+                removed += self._began_later(TopicPartition(topic, partition), start)
+        if removed:
+            await self.publish()
+        return removed
+
+    def _began_later(self, at: TopicPartition, start: Start) -> int:
+        before = self.ledger.starts.get(at, (0, 0))
+        if start <= before:
+            return 0
+        self.ledger.start(at, start)
+        for group, positions in self.ledger.positions.items():
+            position = positions.get(at)
+            if position is not None and position < start.offset:
+                reason = f"RabbitMQ removed them by age or size before the group '{group}' had read them"
+                self.ledger.note(Damage(at.topic, at.partition, position, start.offset, reason))
+                logger.error("rabbitmq_removed_unread", group=group, topic=at.topic, partition=at.partition)
+        return start.events_before - before[1]
 
     def ends(self) -> Mapping[TopicPartition, TopicEnd]:
         """Where every topic of every partition stands, as far as is known here."""

@@ -27,11 +27,11 @@ def open_log(rabbitmq_server: RabbitmqServer, vhost: str) -> OpenLog:
     """Makes logs that share their streams; settings of RabbitMQ can be given."""
     prefix = f"weft-{token_hex(4)}"
 
-    def make(url: str | None = None, *, append: bool = True, **settings: Any) -> RabbitmqLog:
+    def make(url: str | None = None, *, append: bool = True, segment_bytes: int = 2**20, **settings: Any) -> RabbitmqLog:
         rabbitmq = RabbitmqSettings(prefix=prefix, **settings)
         return RabbitmqLog(
             url or rabbitmq_server.url_of(vhost),
-            settings=LogSettings(partitions=4, rabbitmq=rabbitmq),
+            settings=LogSettings(partitions=4, segment_bytes=segment_bytes, recent_bytes=0, rabbitmq=rabbitmq),
             clock=SystemClock(),
             append=append,
         )
