@@ -13,6 +13,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.services.postgres import PostgresServer
+from tests.services.rabbitmq_server import RabbitmqServer
+from tests.services.redis import RedisServer
 from tests.system.deployment import Done, Process, run_weft, wait_until
 
 CLICK = {"type": "web.click", "source": "shop", "data": {"page": "/cart"}}
@@ -27,12 +30,16 @@ class Crew(Process):
 
     def up(self) -> "Crew":
         """Itself, once it said that it is up."""
-        wait_until(self._welcomed, "it never was up")
+        try:
+            wait_until(self._welcomed, "it never was up", within_s=90)
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def _welcomed(self) -> bool | None:
         assert self.exit_code() is None, f"it ended with {self.exit_code()}:\n{self.text}"
-        return "is up" in self.text or None
+        return "documentation:" in self.text or None
 
     def runs(self, role: str) -> list[dict[str, str]]:
         """The run files of a role's processes."""
@@ -284,3 +291,31 @@ def test_a_plan_that_cannot_work_is_refused_before_anything_starts(tmp_path: Pat
         assert done.stderr.startswith("weft: a store of the kind 'parquet' has one writer")
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.contract("SF-2", "SF-5", "SF-14", "SF-25", "SF-180", "SF-184", "SF-190")
+def test_streamflows_three_addresses_are_all_that_a_crew_on_its_servers_needs(
+    tmp_path: Path, postgres_server: PostgresServer, rabbitmq_server: RabbitmqServer, redis_server: RedisServer
+) -> None:
+    database = postgres_server.create_database().replace("postgresql://", "postgresql+asyncpg://")
+    crew = Crew(
+        tmp_path, "--processes", "ingestion=2,storage=2",
+        environment={
+            "DATABASE_URL": database,
+            "RABBITMQ_URL": rabbitmq_server.url_of(rabbitmq_server.create_vhost()),
+            "REDIS_URL": redis_server.url,
+            "DATABASE_POOL_SIZE": "5",
+        },
+    ).up()  # fmt: skip
+    try:
+        ids = {event_id for _ in range(6) for event_id in crew.post(10)}
+        wait_until(lambda: crew.stored() == ids or None, "the store and the doors do not agree")
+        status = json.loads(crew.weft("status", "--format", "json").stdout)
+        assert [process["status"] for process in status["processes"]] == ["healthy"] * 5
+
+        for run in crew.runs("storage")[:1] + crew.runs("ingestion")[:1]:
+            os.kill(int(run["pid"]), signal.SIGKILL)
+        ids |= set(crew.post(10))
+        wait_until(lambda: crew.stored() == ids or None, "something is missing or there twice")
+    finally:
+        assert crew.stop() == 0, crew.text

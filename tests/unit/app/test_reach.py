@@ -124,6 +124,33 @@ def test_a_plan_that_cannot_work_is_refused_with_one_sentence(
     assert "\n" not in refused.value.message
 
 
+KAFKA, RABBITMQ = "kafka://localhost:9092", "amqp://localhost/"
+POSTGRES = "postgresql+asyncpg://localhost/weft"
+
+
+@pytest.mark.contract("SF-14", "SF-25")
+@pytest.mark.parametrize(
+    ("log", "store", "processes", "why"),
+    [
+        (KAFKA, POSTGRES, "ingestion=9,storage=4", None),
+        (RABBITMQ, POSTGRES, "ingestion=6,storage=2", None),
+        (RABBITMQ, POSTGRES, "ingestion=6,storage=3", "9 processes would append to a log of 8 partitions"),
+        (KAFKA, None, "2", None),
+        (KAFKA, None, "storage=2", "a store of the kind 'parquet' has one writer"),
+        (None, POSTGRES, "2", None),
+        (None, POSTGRES, "storage=2", "a log of the kind 'sqlite' gives every event to each process"),
+    ],
+)
+def test_what_the_shipped_adapters_allow(log: str | None, store: str | None, processes: str, why: str | None) -> None:
+    asked = settings(log, store, processes=processes)
+
+    if why is None:
+        assert make_crew(asked).count > 2
+    else:
+        with pytest.raises(Invalid, match=why):
+            make_crew(asked)
+
+
 @pytest.mark.parametrize("port", ["log", "store"])
 def test_an_adapter_whose_package_is_missing_says_what_to_install(port: str) -> None:
     with pytest.raises(Unsupported, match=r"'a_package_that_nobody_has'.*pip install 'some-adapters'"):
