@@ -14,6 +14,7 @@ ANYWHERE = {"msgspec", "numpy", "pydantic", "pydantic_core", "starlette", "fasta
 PLACES = {
     "aiosqlite": ("db/",),
     "alembic": ("db/",),
+    "asyncpg": ("store/postgres/connect.py",),
     "apsw": ("log/sqlite/", "store/parquet/", "testing/faulty_disk.py"),
     "cryptography": ("auth/",),
     "duckdb": ("store/parquet/",),
@@ -38,7 +39,7 @@ PLACES = {
     "uvicorn": ("app/", "api/uvicorn_protocol.py", "testing/"),
     "uvloop": ("app/",),
     "websockets": ("cli/",),
-    "xxhash": ("core/repeat.py", "log/sqlite/", "store/parquet/"),
+    "xxhash": ("core/repeat.py", "log/sqlite/", "store/cursor.py", "store/parquet/"),
     "yaml": ("app/", "cli/"),
     "zstandard": ("api/", "log/sqlite/"),
 }
