@@ -1,6 +1,6 @@
 """The ingest doors alone, served as `weft start` serves them: edge, hot routes and a log.
 
-`python -m bench.peers.weft_app PORT`; PEER_LOG is a folder, or `discard` for a log that throws away.
+`python -m bench.peers.weft_app PORT`; PEER_LOG is a folder, the address of a log, or `discard` for a log that throws away.
 """
 
 import gc
@@ -19,6 +19,7 @@ from weft.api.metrics import Metrics
 from weft.api.rate_limit import RateLimits
 from weft.api.settings import ApiSettings
 from weft.api.uvicorn_protocol import Connection, FramingProtocol
+from weft.core.adapters import load_adapter
 from weft.core.batch import Batch, LogBatch
 from weft.core.clock import SystemClock
 from weft.core.erasure import Erasure
@@ -29,7 +30,6 @@ from weft.ingest.routes import hot_routes
 from weft.ingest.settings import IngestSettings
 from weft.log.port import Appended, Log, LogState, Retention
 from weft.log.settings import LogSettings
-from weft.log.sqlite import SqliteLog
 
 KNOWN = {"Bearer bench": Principal(kind="api_key", id="key", name="key", scopes=frozenset({Scope.EVENTS_WRITE}))}
 
@@ -111,8 +111,7 @@ class App:
         gc.set_threshold(50_000, 20, 100)
         sys.setswitchinterval(0.0005)
         clock, metrics = SystemClock(), Metrics()
-        folder = os.environ["PEER_LOG"]
-        log: Log = DiscardLog() if folder == "discard" else SqliteLog(f"sqlite://{folder}", settings=LogSettings(), clock=clock)
+        log = _log(os.environ["PEER_LOG"], clock)
         await self._stack.enter_async_context(log)
         parts = IngestParts.build(IngestSettings(host_source=False), log=log, clock=clock, metrics=metrics)
         settings = ApiSettings(rate_limit_enabled=False, access_log="failures")
@@ -125,6 +124,13 @@ class App:
             metrics=metrics,
             hot_routes=hot_routes(parts),
         )
+
+
+def _log(place: str, clock: SystemClock) -> Log:
+    if place == "discard":
+        return DiscardLog()
+    url = place if "://" in place else f"sqlite://{place}"
+    return load_adapter("log", url)(url, settings=LogSettings(), clock=clock)
 
 
 if __name__ == "__main__":

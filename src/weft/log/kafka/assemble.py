@@ -29,7 +29,7 @@ class Assembler:
         self._max_us: int | None = None
         self._packed: bytes | None = None
         self._stamp: Stamp | None = None
-        self._first = 0
+        self._first: int = 0
         self._values: list[bytes] = []
         self._places: list[bytes] = []
         self._ids: list[bytes] = []
@@ -44,9 +44,10 @@ class Assembler:
                 found += [*self.rest(), self._foreign(message, offset)]
                 continue
             packed, place, event_id = ours
-            if self._breaks_off(packed, place, offset):
+            index = index_of(place)
+            if index == 0 or packed != self._packed or offset != self._first + len(self._values):
                 found += self.rest()
-                self._begin(packed, offset)
+                self._packed, self._stamp, self._first = packed, unpack_stamp(packed), offset
             stamp = self._stamp
             if stamp is None:
                 found.append(self._foreign(message, offset))
@@ -57,7 +58,7 @@ class Assembler:
                 self._places.append(place)
                 if stamp.ids is None:
                     self._ids.append(event_id)
-                if index_of(place) + 1 == stamp.count:
+                if index + 1 == stamp.count:
                     found += self.rest()
         return found
 
@@ -66,13 +67,6 @@ class Assembler:
         stamp, values, places, ids = self._stamp, self._values, self._places, self._ids
         self._packed, self._stamp, self._values, self._places, self._ids = None, None, [], [], []
         return [] if stamp is None or not values else [self._batch(stamp, values, places, ids)]
-
-    def _breaks_off(self, packed: bytes, place: bytes, offset: int) -> bool:
-        """Whether a message does not go on with what is being put together."""
-        return packed != self._packed or offset != self._first + len(self._values) or index_of(place) == 0
-
-    def _begin(self, packed: bytes, offset: int) -> None:
-        self._packed, self._stamp, self._first = packed, unpack_stamp(packed), offset
 
     def _batch(self, stamp: Stamp, values: list[bytes], places: list[bytes], ids: list[bytes]) -> LogBatch:
         indices, cuts, times_us = unpack_places(places)

@@ -189,20 +189,20 @@ class Follower:
             self._assigned |= new
 
     def _assemble(self, messages: Sequence[Message]) -> list[LogBatch]:
-        found: list[LogBatch] = []
-        runs: dict[TopicPartition, list[Message]] = {}
+        runs: dict[tuple[str | None, int | None], list[Message]] = {}
         for message in messages:
             error = message.error()
             if error is None:
-                topic = self._topics.our_name(message.topic() or "")
-                if topic is not None:
-                    runs.setdefault(TopicPartition(topic, message.partition() or 0), []).append(message)
+                runs.setdefault((message.topic(), message.partition()), []).append(message)
             elif error.fatal():
                 raise KafkaException(error)
             elif error.code() != END_REACHED:
                 logger.warning("log_follow_delayed", group=self.group, reason=error.str())
-        for at, run in runs.items():
-            found += self._assembler(at).add(run)
+        found: list[LogBatch] = []
+        for (name, number), run in runs.items():
+            topic = self._topics.our_name(name or "")
+            if topic is not None:
+                found += self._assembler(TopicPartition(topic, number or 0)).add(run)
         return found
 
     def _assembler(self, at: TopicPartition) -> Assembler:

@@ -24,11 +24,11 @@ NO_TIME: Final = -(2**63)
 
 _STAMP: Final = struct.Struct("<2sIqqqq24sq")
 _MAGIC: Final = b"W1"
-_PLACE: Final = np.dtype([("index", "<u4"), ("cut", "<u2"), ("time", "<i8")])
-_PLACE_BYTES: Final = _PLACE.itemsize
+_PLACE: Final = struct.Struct("<IHq")
+_PLACES: Final = np.dtype([("index", "<u4"), ("cut", "<u2"), ("time", "<i8")])
 _TEXT_MIN_US: Final = -62_135_596_800_000_000
 _TEXT_MAX_US: Final = 253_402_300_800_000_000
-_FIXED: Final = (("ce_specversion", b"1.0"), ("content-type", b"application/json"))
+_encode: Final = msgspec.json.encode
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -120,54 +120,48 @@ class Messages:
 
 def to_messages(batch: Batch, stamp: Stamp, traceparent: str | None) -> Messages:
     """The messages of a batch. Raises msgspec.MsgspecError where its rows are none."""
-    rows = split_rows(batch.rows)
     heads = _HEADS.decode(b"[" + batch.rows + b"]")
-    times = _time_texts(batch.times_us)
-    places = np.zeros(batch.count, dtype=_PLACE)
-    places["index"] = np.arange(batch.count)
-    places["time"] = batch.times_us
-    shared: Headers = [*_FIXED, *((("traceparent", traceparent.encode()),) if traceparent else ())]
-    first = (STAMP, stamp.pack())
+    first, fixed = (STAMP, stamp.pack()), _fixed(traceparent)
+    alike: dict[tuple[str, str, str | None], Headers] = {}
     values: list[bytes] = []
     headers: list[Headers] = []
-    for index, (row, head, event_id, time) in enumerate(zip(rows, heads, batch.ids, times, strict=True)):
-        value, cut = _value(bytes(row), head, event_id, time)
-        values.append(value)
-        places["cut"][index] = cut
-        own: Headers = [
-            first,
-            (PLACE, b""),
-            ("ce_id", event_id.encode()),
-            ("ce_source", head.source.encode()),
-            ("ce_type", head.type.encode()),
-            *shared,
-        ]
+    columns = zip(split_rows(batch.rows), heads, batch.ids, batch.times_us.tolist(), _time_texts(batch.times_us), strict=True)
+    for index, (row, head, event_id, time_us, time) in enumerate(columns):
+        kind = (head.type, head.source, head.subject)
+        shared = alike.get(kind)
+        if shared is None:
+            shared = alike[kind] = [*_attributes(head), *fixed]
+        encoded_id = event_id.encode()
+        added = _added(head, event_id, time)
+        values.append(b"{" + added + memoryview(row)[1:] if added else bytes(row))
+        own = [first, (PLACE, _PLACE.pack(index, len(added), time_us)), ("ce_id", encoded_id), *shared]
         if time is not None:
             own.append(("ce_time", time))
-        if head.subject is not None:
-            own.append(("ce_subject", head.subject.encode()))
         headers.append(own)
-    packed = places.tobytes()
-    for index, own in enumerate(headers):
-        own[1] = (PLACE, packed[index * _PLACE_BYTES : (index + 1) * _PLACE_BYTES])
     return Messages([head.source.encode() for head in heads], values, headers)
+
+
+def _fixed(traceparent: str | None) -> Headers:
+    fixed: Headers = [("ce_specversion", b"1.0"), ("content-type", b"application/json")]
+    return [*fixed, ("traceparent", traceparent.encode())] if traceparent else fixed
+
+
+def _attributes(head: _Head) -> Headers:
+    attributes: Headers = [("ce_source", head.source.encode()), ("ce_type", head.type.encode())]
+    return attributes if head.subject is None else [*attributes, ("ce_subject", head.subject.encode())]
+
+
+def _added(head: _Head, event_id: str, time: bytes | None) -> bytes:
+    """Id and time as members at the front of a JSON object, where the sender gave none."""
+    added = b'"id":%b,' % _encode(event_id) if head.id is None else b""
+    if time is not None and head.time is None and head.timestamp is None:
+        added += b'"timestamp":"%b",' % time
+    return added
 
 
 def tick_headers(stamp: Stamp, time_us: int) -> Headers:
     """The headers of a tick; its message has no value."""
-    place = np.zeros(1, dtype=_PLACE)
-    place["time"] = time_us
-    return [(STAMP, stamp.pack()), (PLACE, place.tobytes())]
-
-
-def _value(row: bytes, head: _Head, event_id: str, time: bytes | None) -> tuple[bytes, int]:
-    """The row with id and time where it has none, and how many bytes that took at its front."""
-    added = b""
-    if head.id is None:
-        added = b'"id":%b,' % msgspec.json.encode(event_id)
-    if time is not None and head.time is None and head.timestamp is None:
-        added += b'"timestamp":"%b",' % time
-    return (b"{" + added + row[1:], len(added)) if added else (row, 0)
+    return [(STAMP, stamp.pack()), (PLACE, _PLACE.pack(0, 0, time_us))]
 
 
 def _time_texts(times_us: Int64s) -> Sequence[bytes | None]:
@@ -190,7 +184,7 @@ def stamp_ids(batch: Batch) -> tuple[str, int] | None:
 
 def unpack_places(packed: Sequence[bytes]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Int64s]:
     """Index, cut and event time of some messages."""
-    places = np.frombuffer(b"".join(packed), dtype=_PLACE)
+    places = np.frombuffer(b"".join(packed), dtype=_PLACES)
     return places["index"].astype(np.int64), places["cut"].astype(np.int64), places["time"].astype(np.int64)
 
 
