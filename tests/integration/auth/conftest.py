@@ -26,6 +26,7 @@ from weft.core.principal import Role
 from weft.db.base import Base
 from weft.db.database import Database
 from weft.db.migrate import migrate
+from weft.db.settings import DbSettings
 from weft.testing.clock import ManualClock
 
 QUICK = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -167,6 +168,8 @@ def opened(tmp_path: Path, url: str, idle: list[FastAPI]) -> Open:
         clock: ManualClock | None = None,
         mail: bool = False,
         cache: Cache | None = None,
+        url: str = url,
+        db: DbSettings | None = None,
         **settings: Any,
     ) -> AsyncIterator[Installation]:
         clock = clock or ManualClock()
@@ -176,7 +179,7 @@ def opened(tmp_path: Path, url: str, idle: list[FastAPI]) -> Open:
             letters.append((purpose, email, token))
 
         deliver: Deliver | None = keep if mail else None
-        database = Database(url)
+        database = Database(url, settings=db)
         parts = open_auth(
             database,
             settings=AuthSettings(**settings),
