@@ -16,6 +16,7 @@ from weft.core.position import TopicPartition
 from weft.log.port import Log, LogState, PartitionState
 from weft.query.conservation import Conservation, balance
 from weft.query.dead import Dead, DeadIndex
+from weft.query.erased import ErasedFromStore
 from weft.query.lookup import Lookup, Sought
 from weft.store.port import EventStore
 from weft.store.query import Aggregate, Filter, StoreState, TopicCount
@@ -87,7 +88,8 @@ async def verify(
     log_before = await log.state()
     index = DeadIndex(log)
     dead = await index.look(log_before)
-    reading = LogReading(log, store, store_before, log_before, dead, problems, sample, tell)
+    erased = await ErasedFromStore.read(log, log_before)
+    reading = LogReading(log, store, store_before, log_before, Excused(dead, erased), problems, sample, tell)
     log_events = await reading.run()
     store_events = await _count_store(store, store_before, problems, tell)
     conservation = await balance(log, store, index)
@@ -106,6 +108,14 @@ async def verify(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Excused:
+    """Events of the log that the store need not have."""
+
+    dead: Dead
+    erased: ErasedFromStore
+
+
 class LogReading:
     """One pass over everything the log still has, with every so-many-th event looked up in the store."""
 
@@ -115,7 +125,7 @@ class LogReading:
         store: EventStore,
         store_state: StoreState,
         log_state: LogState,
-        dead: Dead,
+        excused: Excused,
         problems: Problems,
         sample: int | None,
         report: Report,
@@ -124,7 +134,8 @@ class LogReading:
         self._state = log_state
         self._positions = {TopicPartition(count.topic, count.partition): count.position for count in store_state.topics}
         self._retains_us = _oldest_kept_us(store_state)
-        self._dead = dead
+        self._dead = excused.dead
+        self._erased = excused.erased
         self._problems = problems
         self._report = report
         self._total = sum(_readable(partition) for partition in log_state.partitions)
@@ -209,7 +220,7 @@ class LogReading:
         for event in missing:
             if self._retains_us is not None and event.time_us < self._retains_us:
                 continue
-            if await self._is_still_in_the_log(event.place, event.offset):
+            if await self._is_owed(event.place, event.offset):
                 why = f"event {event.id} of {event.source} stands in the log and the store does not have it"
                 self._problems.add("missing", f"{event.place.topic}/{event.place.partition}/{event.offset}", why)
 
@@ -222,10 +233,14 @@ class LogReading:
                 self._problems.add("damaged", f"{place.topic}/{place.partition}/{batch.first_offset}", damage.message)
             return False
 
-    async def _is_still_in_the_log(self, place: TopicPartition, offset: int) -> bool:
-        """An event that was erased or trimmed while we looked is not missing."""
-        batches = await self._log.read(place, offset, max_bytes=1)
-        return any(batch.first_offset <= offset < batch.next_offset for batch in batches)
+    async def _is_owed(self, place: TopicPartition, offset: int) -> bool:
+        """Whether an event is still in the log and not erased: one that was trimmed or erased meanwhile is not missing."""
+        for batch in await self._log.read(place, offset, max_bytes=1):
+            if batch.first_offset <= offset < batch.next_offset:
+                index = offset - batch.first_offset
+                time_us, received_at_us = int(batch.times_us[index]), int(batch.received_at_us[index])
+                return not self._erased.covers(batch.event_rows[index], time_us=time_us, received_at_us=received_at_us)
+        return False
 
 
 async def _count_store(store: EventStore, before: StoreState, problems: Problems, report: Report) -> int:
