@@ -23,13 +23,15 @@ _encode: Final = msgspec.json.encode
 
 
 class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one event went. `repeat` says that it was there before; then it has no offset of its own."""
+    """Where one event went. `repeat` says that it was there before; then it has no offset of its own. `in_sync_replicas` is
+    there where `durability` is `replicated`: how many hold the event."""
 
     event_id: str
     topic: str
     partition: int
     offset: int | None
     durability: str
+    in_sync_replicas: int | None = None
     repeat: bool
 
 
@@ -43,13 +45,14 @@ class EventProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of each event: ids in the order of the request (null where one was rejected), the indices of repeats, how
-    many were rejected and why. `durability` is what every accepted event has."""
+    many were rejected and why. `durability` is what every accepted event has, `in_sync_replicas` by how many at least."""
 
     event_ids: list[str | None]
     repeats: list[int]
     rejected: int
     errors: list[EventProblem]
     durability: str | None = None
+    in_sync_replicas: int | None = None
 
 
 def one_body(stored: Stored) -> bytes:
@@ -58,9 +61,15 @@ def one_body(stored: Stored) -> bytes:
     event_id = f'"{stored.event_id}"' if _PLAIN.fullmatch(stored.event_id) else _encode(stored.event_id).decode()
     return (
         f'{_ONE_HEAD}{{"event_id":{event_id},"topic":"{stored.topic}","partition":{stored.partition},"offset":{offset},'
-        f'"durability":"{stored.durability}","repeat":{"true" if stored.repeat else "false"}}},'
+        f'"durability":"{stored.durability}"{_in_sync(stored.in_sync_replicas)},'
+        f'"repeat":{"true" if stored.repeat else "false"}}},'
         f'"timestamp":"{stored.timestamp}"}}'
     ).encode()
+
+
+def _in_sync(replicas: int | None) -> str:
+    """Only where it is known: a log on this machine's disk has no replicas."""
+    return "" if replicas is None else f',"in_sync_replicas":{replicas}'
 
 
 def batch_body(accepted: Accepted, now_us: int) -> tuple[int, bytes]:
@@ -71,11 +80,12 @@ def batch_body(accepted: Accepted, now_us: int) -> tuple[int, bytes]:
     stored = intake.count - len(errors)
     repeats = sorted(index for receipt in accepted.receipts for index in _repeats(receipt))
     durability = accepted.receipts[0].appended.durability if accepted.receipts else None
+    replicas = [known for receipt in accepted.receipts if (known := receipt.appended.in_sync_replicas) is not None]
     message = f"Batch of {stored} events created successfully"
     if errors:
         message += f"; {len(errors)} of {intake.count} were not taken"
     body = (
-        b'{"success":%b,"message":"%b","data":{"event_ids":[%b],"repeats":%b,"rejected":%d,"errors":%b,"durability":%b},'
+        b'{"success":%b,"message":"%b","data":{"event_ids":[%b],"repeats":%b,"rejected":%d,"errors":%b,"durability":%b%b},'
         b'"timestamp":"%b"}'
     ) % (
         b"false" if errors else b"true",
@@ -85,6 +95,7 @@ def batch_body(accepted: Accepted, now_us: int) -> tuple[int, bytes]:
         len(errors),
         _encode([error.entry() for error in errors], enc_hook=str),
         _encode(durability),
+        _in_sync(min(replicas, default=None)).encode(),
         times.to_text(now_us).encode(),
     )
     return (207 if errors else 201), body

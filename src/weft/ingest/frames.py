@@ -106,11 +106,13 @@ class FrameDoor:
 
 def ack(stored: Stored) -> dict[str, Any]:
     """The acknowledgement of an event that is durable."""
+    in_sync = {} if stored.in_sync_replicas is None else {"in_sync_replicas": stored.in_sync_replicas}
     return {
         "type": "ack",
         "event_id": stored.event_id,
         "timestamp": stored.timestamp,
         "durability": stored.durability,
+        **in_sync,
         "repeat": stored.repeat,
     }
 

@@ -28,7 +28,7 @@ _AT_ONCE: Final = 2
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
     """What became of one event, and when that was sure. `offset` is None for a repeat: it stands where it was stored the
-    first time."""
+    first time. `in_sync_replicas` is known where `durability` is `replicated`."""
 
     event_id: str
     topic: str
@@ -37,6 +37,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     durability: str
     repeat: bool
     timestamp: str
+    in_sync_replicas: int | None = None
 
 
 class _Waiting(NamedTuple):
@@ -158,12 +159,12 @@ def make_batch(topic: str, group: list[_Waiting], now_us: int) -> Batch:
 def _settle(group: list[_Waiting], batch: Batch, appended: Appended, timestamp: str) -> None:
     repeats = frozenset(appended.repeats)
     partition, durability, topic = appended.partition, appended.durability, batch.topic
-    offset = appended.first_offset
+    offset, in_sync = appended.first_offset, appended.in_sync_replicas
     for index, (event_id, waiting) in enumerate(zip(batch.ids, group, strict=True)):
         is_repeat = index in repeats
         if not waiting.answer.done():  # its client may be gone; the event is stored all the same
             place = None if is_repeat else offset
-            waiting.answer.set_result(Stored(event_id, topic, partition, place, durability, is_repeat, timestamp))
+            waiting.answer.set_result(Stored(event_id, topic, partition, place, durability, is_repeat, timestamp, in_sync))
         if not is_repeat and offset is not None:
             offset += 1
 

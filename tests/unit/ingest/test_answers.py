@@ -7,6 +7,7 @@ import pytest
 from weft.core.ids import IdRange, new_ids
 from weft.ingest.accept import RetryKey
 from weft.ingest.answers import id_list, one_body
+from weft.ingest.frames import ack
 from weft.ingest.gather import Stored
 
 
@@ -35,6 +36,13 @@ def test_an_answer_to_one_event_is_json_whatever_its_id(event_id: str) -> None:
         "repeat": True,
     }
     assert body["timestamp"] == "2026-05-28T20:26:40Z"
+
+
+def test_an_answer_says_by_how_many_replicas_an_event_is_held_where_that_is_known() -> None:
+    stored = Stored("id", "events", 1, 7, "replicated", False, "2026-05-28T20:26:40Z", 3)
+    assert json.loads(one_body(stored))["data"]["in_sync_replicas"] == 3
+    assert ack(stored)["in_sync_replicas"] == 3
+    assert "in_sync_replicas" not in ack(Stored("id", "events", 1, 7, "fsync", False, "2026-05-28T20:26:40Z"))
 
 
 def test_a_retry_key_gives_each_place_one_id_for_ever() -> None:
