@@ -36,7 +36,7 @@ def write_tail(disk: Disk, folder: Path, tail: Tail) -> Flushed:
         keys: list[np.ndarray] = []
         seconds: list[np.ndarray] = []
         for topic in sorted(tail.chunks):
-            ordered = in_time_order(tail.table(topic).combine_chunks())
+            ordered = in_time_order(tail.table(topic))
             flushed.files.extend(write_events(disk, folder, topic, part, _spans(part)) for part in by_hour(ordered))
             given = ordered[GIVEN_KEY].to_numpy()
             keys.append(given[given != 0])

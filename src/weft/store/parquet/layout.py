@@ -115,7 +115,7 @@ def in_time_order(table: pa.Table) -> pa.Table:
     times = times_of(table)
     if len(times) < 2 or bool((times[1:] >= times[:-1]).all()):
         return table
-    return ordered(table, np.argsort(times, kind="stable"))
+    return ordered(table.combine_chunks(), np.argsort(times, kind="stable"))
 
 
 def by_hour(table: pa.Table) -> Iterator[pa.Table]:
