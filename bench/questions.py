@@ -171,6 +171,7 @@ def questions(generated: list[str], given: list[str], page_2: str) -> dict[str, 
 
 async def run(rows: int = 1_000_000) -> dict[str, Any]:
     """Load, ask everybody the same, ask the store again while events arrive."""
+    sys.setswitchinterval(0.0005)  # as `weft start` does, so that questions and writing take turns as there
     with tempfile.TemporaryDirectory(prefix="weft-bench-store-") as temporary:
         folder = Path(temporary)
         left_out: dict[str, str] = {}
