@@ -5,7 +5,7 @@ routing key asks (a mandatory message comes back where no queue takes it), and f
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -67,6 +67,8 @@ class Announcement(msgspec.Struct, omit_defaults=True):
 
 Key = tuple[str, str]
 """Exchange and routing key."""
+Place = tuple[int, int]
+"""Batch and event."""
 
 
 class Bus:
@@ -148,52 +150,56 @@ class Bus:
 
     async def announce(self, batches: Sequence[Batch]) -> set[int]:
         """Publish the events of batches to who listens; returns the indices of batches of which a full queue refused some."""
-        wanted = self._wanted(batches)
-        if not wanted:
-            return set()
-        publisher = await self._ready()
-        probes = self._probes(wanted)
-        refused: set[int] = set()
-        if probes:
-            asked = list(probes.items())
-            outcomes = await publisher.publish(self._messages(batches, asked, ask=True))
-            for (key, place), outcome in zip(asked, outcomes, strict=True):
-                self._learn(key, outcome)
-                if outcome is Outcome.REFUSED:
-                    refused.add(place[0])
-        done = set(probes.values())
-        rest = [(key, place) for key, places in wanted.items() if self._listens(key) for place in places if place not in done]
-        rest.sort(key=_place)
+        types = {number: _types(batch) for number, batch in enumerate(batches) if _is_announced(batch.topic)}
+        first = self._first(batches, types)
+        now_s = asyncio.get_running_loop().time()
+        asked = [(key, place) for key, place in first.items() if self._heard_until.get(key, 0) <= now_s]
+        refused = await self._ask(batches, asked)
+        heard = {key for key in first if key in self._heard_until}
+        if not heard:
+            return refused
+        done = {place for _, place in asked}
+        rest = [
+            (key, (number, index))
+            for number, kinds in types.items()
+            for index, kind in enumerate(kinds)
+            if (key := self._key(batches[number].topic, kind)) in heard and (number, index) not in done
+        ]
         for start in range(0, len(rest), _AT_ONCE):
             part = [item for item in rest[start : start + _AT_ONCE] if item[1][0] not in refused]
-            outcomes = await publisher.publish(self._messages(batches, part))
+            outcomes = await (await self._ready()).publish(self._messages(batches, part))
             refused |= {place[0] for (_, place), outcome in zip(part, outcomes, strict=True) if outcome is Outcome.REFUSED}
         return refused
+
+    def _first(self, batches: Sequence[Batch], types: Mapping[int, Sequence[str]]) -> dict[Key, Place]:
+        """The first event of each key that is not silent at the moment."""
+        now_s = asyncio.get_running_loop().time()
+        first: dict[Key, Place] = {}
+        for number, kinds in types.items():
+            for kind in set(kinds):
+                key = self._key(batches[number].topic, kind)
+                if key not in first and self._silent_until.get(key, 0) <= now_s:
+                    first[key] = (number, kinds.index(kind))
+        return first
+
+    async def _ask(self, batches: Sequence[Batch], asked: Sequence[tuple[Key, Place]]) -> set[int]:
+        """Publish one event of each key to learn whether anybody listens; returns the batches whose event a queue refused."""
+        if not asked:
+            return set()
+        outcomes = await (await self._ready()).publish(self._messages(batches, asked, ask=True))
+        for (key, _), outcome in zip(asked, outcomes, strict=True):
+            self._learn(key, outcome)
+        return {place[0] for (_, place), outcome in zip(asked, outcomes, strict=True) if outcome is Outcome.REFUSED}
+
+    def _key(self, topic: str, kind: str) -> Key:
+        word = topic if topic in self._exchanges else EVENTS
+        return (self._exchanges[word], f"{word}.{kind}")
 
     async def _ready(self) -> Publisher:
         link = self._connection.link
         if self._publisher is None or self._publisher[0] is not link:
             self._publisher = (link, await link.publisher())
         return self._publisher[1]
-
-    def _wanted(self, batches: Sequence[Batch]) -> dict[Key, list[tuple[int, int]]]:
-        """Batch and row of each event, by key, but for keys that are silent at the moment."""
-        now_s = asyncio.get_running_loop().time()
-        wanted: dict[Key, list[tuple[int, int]]] = {}
-        for number, batch in enumerate(batches):
-            if batch.topic.startswith(_INTERNAL) or batch.topic.endswith(_NOT_ANNOUNCED):
-                continue
-            word = batch.topic if batch.topic in (ANALYTICS, ALERTS) else EVENTS
-            exchange = self._exchanges[word]
-            for index, row in enumerate(_TYPED.decode(b"[" + batch.rows + b"]")):
-                key = (exchange, f"{word}.{row.type}")
-                if self._silent_until.get(key, 0) <= now_s:
-                    wanted.setdefault(key, []).append((number, index))
-        return wanted
-
-    def _probes(self, wanted: dict[Key, list[tuple[int, int]]]) -> dict[Key, tuple[int, int]]:
-        now_s = asyncio.get_running_loop().time()
-        return {key: places[0] for key, places in wanted.items() if self._heard_until.get(key, 0) <= now_s}
 
     def _learn(self, key: Key, outcome: Outcome) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -208,12 +214,7 @@ class Bus:
             self._silent_until.pop(key, None)
             self._heard_until[key] = now_s + _HEARD_S
 
-    def _listens(self, key: Key) -> bool:
-        return key in self._heard_until
-
-    def _messages(
-        self, batches: Sequence[Batch], items: Sequence[tuple[Key, tuple[int, int]]], *, ask: bool = False
-    ) -> list[Message]:
+    def _messages(self, batches: Sequence[Batch], items: Sequence[tuple[Key, Place]], *, ask: bool = False) -> list[Message]:
         rows = {number: split_rows(batches[number].rows) for number in {place[0] for _, place in items}}
         return [_message(batches[number], rows[number][index], index, key, ask=ask) for key, (number, index) in items]
 
@@ -250,8 +251,12 @@ def _message(batch: Batch, raw: msgspec.Raw, index: int, key: Key, *, ask: bool)
     )
 
 
-def _place(item: tuple[Key, tuple[int, int]]) -> tuple[int, int]:
-    return item[1]
+def _is_announced(topic: str) -> bool:
+    return not topic.startswith(_INTERNAL) and not topic.endswith(_NOT_ANNOUNCED)
+
+
+def _types(batch: Batch) -> list[str]:
+    return [row.type for row in _TYPED.decode(b"[" + batch.rows + b"]")]
 
 
 def _fit(text: str) -> str:
