@@ -27,7 +27,7 @@ ROW_GROUP_ROWS: Final = 65_536
 PAGE_ROWS: Final = 2_048
 """As many as the engine takes at a time: with smaller pages its scans take twice as long, with larger ones a lookup does."""
 COMPRESSION_LEVEL: Final = 1
-"""Faster than 3 by a fifth, and the files come out smaller: what compresses well is coded before."""
+"""Faster than 3 by a tenth, and the files come out smaller: what compresses well is coded before."""
 SOURCES_LISTED: Final = 64
 DICTIONARY_VALUES: Final = 4_096
 """A column of references with more different values than this gets no dictionary: looking up one event would decode it all."""
