@@ -170,9 +170,17 @@ class Supervisor:
                 sockets.enter_context(bind(self._crew.host, port, shared=True))
             listeners.append(Listener(service=kind.label, url=url_of(self._crew.host, port), count=kind.count))
             for _ in range(kind.count):
-                command = _command(self._configuration, kind, port, len(self._children))
-                self._children.append(Child(kind, command, self._clock))
+                aside = self._metrics_port(len(self._children))
+                self._children.append(Child(kind, _command(self._configuration, kind, port, aside), self._clock))
         return listeners
+
+    def _metrics_port(self, number: int) -> int | None:
+        """Where the process of this number serves nothing but /metrics; they count up. Raises Conflict where it is taken."""
+        first = self._configuration.settings.app.metrics_port
+        if not first:
+            return first
+        with bind(self._crew.host, first + number):
+            return first + number
 
     async def _started(self, children: Sequence[Child], stop: Stop) -> bool:
         """Start them and wait until all are up; False where the end came first."""
@@ -234,7 +242,7 @@ async def _all_up(children: Sequence[Child]) -> None:
         await child.up.wait()
 
 
-def _command(configuration: Configuration, kind: Replicas, port: int, number: int) -> list[str]:
+def _command(configuration: Configuration, kind: Replicas, port: int, metrics_port: int | None) -> list[str]:
     """What starts one process: the words of the supervisor's own command, and what is its alone."""
     command = [sys.executable, "-P", "-m", "weft", "start", "--port", str(port)]
     for role in kind.roles:
@@ -242,8 +250,8 @@ def _command(configuration: Configuration, kind: Replicas, port: int, number: in
     if kind.count > 1:
         command.append("--share-port")
     app = configuration.settings.app
-    if app.metrics_port is not None:
-        command += ["--metrics-port", str(app.metrics_port + number if app.metrics_port else 0)]
+    if metrics_port is not None:
+        command += ["--metrics-port", str(metrics_port)]
     if configuration.file is not None:
         command += ["--config", str(configuration.file)]
     for name, flag, value in (("host", "--host", app.host), ("data_dir", "--data-dir", app.data_dir)):
