@@ -24,7 +24,7 @@ class KafkaGround:
     clock: ManualClock = field(default_factory=ManualClock)
 
     def open(self, *, append: bool = True) -> Log:
-        kafka = KafkaSettings(prefix=self.prefix, partitions=1, retention_s=None, discover_interval_s=0.2)
+        kafka = KafkaSettings(prefix=self.prefix, partitions=1, retention_s=1.0, discover_interval_s=0.2)
         return KafkaLog(self.url, settings=LogSettings(kafka=kafka), clock=self.clock, append=append)
 
 

@@ -5,12 +5,13 @@ from typing import Final
 
 from weft.core.errors import Unavailable
 from weft.core.position import Positions, TopicPartition
+from weft.core.times import SECOND_US
 from weft.log.kafka.admin import END, START, Admin, Offsets
 from weft.log.kafka.client import KafkaError
 from weft.log.kafka.client import TopicPartition as KafkaPartition
 from weft.log.kafka.marks import Mark, Marks
 from weft.log.kafka.settings import KafkaSettings
-from weft.log.kafka.topics import Topics
+from weft.log.kafka.topics import Topics, retention_s
 from weft.log.port import PartitionState
 
 Range = tuple[int, int]
@@ -24,6 +25,7 @@ class Keeper:
 
     def __init__(self, admin: Admin, topics: Topics, marks: Marks, settings: KafkaSettings) -> None:
         self._admin = admin
+        self._settings = settings
         self._prefix = settings.prefix
         self._topics = topics
         self._marks = marks
@@ -120,12 +122,12 @@ class Keeper:
 
     # Trimming
 
-    def trim(self, oldest_ms: int) -> int:
-        """Remove what was received before a time and every group has consumed; returns how many events."""
+    def trim(self, now_us: int, max_age_s: float) -> int:
+        """Remove what is older than this and than its topic keeps, and consumed by every group; returns how many events."""
         ranges = {at: bounds for at, bounds in self.ranges().items() if bounds[0] < bounds[1]}
-        if not ranges:
+        old = self._older(ranges, now_us, max_age_s)
+        if not old:
             return 0
-        old = self._older(ranges, oldest_ms)
         positions = self.group_positions()
         ends: dict[TopicPartition, int] = {}
         for at, offset in old.items():
@@ -134,13 +136,20 @@ class Keeper:
                 ends[at] = min(offset, held)
         return self._delete(ranges, ends)
 
-    def _older(self, ranges: Mapping[TopicPartition, Range], oldest_ms: int) -> dict[TopicPartition, int]:
+    def _older(self, ranges: Mapping[TopicPartition, Range], now_us: int, max_age_s: float) -> dict[TopicPartition, int]:
         """For each partition the first offset that is young."""
-        places = {self._place(at): at for at in ranges}
+        by_age: dict[float, list[TopicPartition]] = {}
+        for at in ranges:
+            kept_s = retention_s(at.topic, self._settings)
+            if kept_s is not None:
+                by_age.setdefault(max(kept_s, max_age_s), []).append(at)
         found: dict[TopicPartition, int] = {}
-        for place, offset in self._admin.offsets(list(places), oldest_ms).items():
-            at = places[place]
-            found[at] = offset if offset >= 0 else ranges[at][1]
+        for age_s, group in by_age.items():
+            places = {self._place(at): at for at in group}
+            oldest_ms = (now_us - int(age_s * SECOND_US)) // 1000
+            for place, offset in self._admin.offsets(list(places), oldest_ms).items():
+                at = places[place]
+                found[at] = offset if offset >= 0 else ranges[at][1]
         return found
 
     def _delete(self, ranges: Mapping[TopicPartition, Range], ends: Mapping[TopicPartition, int]) -> int:

@@ -13,7 +13,6 @@ from weft.core.clock import Clock
 from weft.core.erasure import Erasure
 from weft.core.errors import Busy, Conflict, TooLarge, Unavailable, Unsupported
 from weft.core.position import Positions, TopicPartition
-from weft.core.times import SECOND_US
 from weft.log.kafka.address import parse_address
 from weft.log.kafka.admin import Admin
 from weft.log.kafka.append import RETRY_AFTER_S, Appender
@@ -179,10 +178,10 @@ class KafkaLog(Log):
 
     async def trim(self, retention: Retention) -> int:
         self._require_appender()
-        if retention.max_age_s is None:
+        max_age_s = retention.max_age_s
+        if max_age_s is None:
             return 0
-        oldest_ms = (self._clock.now_us() - int(retention.max_age_s * SECOND_US)) // 1000
-        return await self._in_keeping(lambda: self._keeper.trim(oldest_ms))
+        return await self._in_keeping(lambda: self._keeper.trim(self._clock.now_us(), max_age_s))
 
     async def erase(self, erasure: Erasure) -> int:
         raise Unsupported(
