@@ -24,12 +24,12 @@ async def write_store(log: Log, store: EventStore, clock: Clock) -> StoreWriter:
     await check_belonging(log, store)
 
     async def commit(positions: Positions) -> None:
-        await log.commit(GROUP, positions)
+        await log.commit(GROUP, _of_the_log(positions))
 
     async def dead_letter(batch: LogBatch, attempts: int, reason: str) -> None:
         await set_aside(log, batch, attempts=attempts, reason=reason, clock=clock)
 
-    start = None if log.reach == "network" else await store.flushed()
+    start = None if log.reach == "network" else _of_the_log(await store.flushed())
     return StoreWriter(store, log.follow(GROUP, ["*"], start=start), commit=commit, dead_letter=dead_letter)
 
 
@@ -54,6 +54,11 @@ async def check_belonging(log: Log, store: EventStore) -> None:
                 topic=place.topic,
                 partition=place.partition,
             )
+
+
+def _of_the_log(positions: Positions) -> Positions:
+    """Without the partitions below 0: they hold what was carried over from another log."""
+    return {place: offset for place, offset in positions.items() if place.partition >= 0}
 
 
 def _name(place: TopicPartition) -> str:

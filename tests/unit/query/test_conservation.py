@@ -50,6 +50,12 @@ def test_what_is_stored_is_accounted_for() -> None:
     assert (topic.accepted, topic.stored, topic.in_flight, topic.difference) == (10, 10, 0, 0)
 
 
+def test_what_was_carried_over_from_another_log_is_in_no_book_of_this_one() -> None:
+    (topic,) = books([count(50, 50, number=-1), count(10, 10)], [partition(10)]).topics
+
+    assert (topic.accepted, topic.stored, topic.difference) == (10, 10, 0)
+
+
 def test_what_the_store_has_not_read_is_in_flight() -> None:
     (topic,) = books([count(7, 7)], [partition(10)]).topics
 

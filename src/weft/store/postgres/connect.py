@@ -135,11 +135,12 @@ class Server:
             connection = await self._acquire()
         try:
             with self._translated():
-                yield Link(connection)
-        except BaseException as failed:
-            if not isinstance(failed, _FINE_AFTERWARDS):
-                connection.terminate()  # it may hang in the middle of something, or hang for ever
-            raise
+                try:
+                    yield Link(connection)
+                except BaseException as failed:
+                    if not isinstance(failed, _FINE_AFTERWARDS):
+                        connection.terminate()  # it may hang in the middle of something, or hang for ever
+                    raise
         finally:
             with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
                 await self._pool.release(connection, timeout=self._settings.connect_timeout_s)
@@ -165,7 +166,8 @@ class Server:
             raise Unavailable(f"PostgreSQL at {self.place} cannot be reached: {_sentence(away)}") from away
 
 
-_FINE_AFTERWARDS: Final = (WeftError, Unwritable, NoPartition, OutOfRange, Again)
+_FINE_AFTERWARDS: Final = (asyncpg.PostgresError, WeftError)
+"""After these the connection is as good as before: the server itself has spoken, or we."""
 
 
 def dsn_of(url: str) -> str:

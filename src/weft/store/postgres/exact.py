@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from weft.store.asking import TEXT_FIELDS
@@ -19,9 +20,8 @@ from weft.store.asking import TEXT_FIELDS
 INDEXED_MAX_BYTES: Final = 2_000
 _KEPT_CHARACTERS: Final = 400
 _WHOLE_MAX: Final = 2**64
-_LONG_RUN: Final = b"0" * 20
-_DIGITS: Final = bytes(ord("0") if chr(code).isdecimal() and code < 128 else ord(" ") for code in range(256))
 _LONG_NUMBER: Final = re.compile(r"[0-9]{20}")
+_LONG_NUMBER_BYTES: Final = re.compile(rb"[0-9]{20}")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _NUL: Final = b"\\u0000"
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -61,9 +61,19 @@ def fits(columns: pa.RecordBatch, rows: bytes) -> bool:
     """Whether every value can be stored as it is, as far as a quick look can tell."""
     if b"\\u" in rows and (_NUL in rows or _SURROGATE.search(rows) is not None):
         return False
-    if _LONG_RUN in rows.translate(_DIGITS):
+    if _holds_long_number(rows):
         return False
     return len(rows) <= INDEXED_MAX_BYTES or _longest(columns.column("source")) <= INDEXED_MAX_BYTES
+
+
+def _holds_long_number(rows: bytes) -> bool:
+    """Whether there is a run of twenty digits. Only characters that stand five apart are looked at, then what is near four of
+    them in a row: every such run has them."""
+    characters = np.frombuffer(rows, dtype=np.uint8)
+    is_digit = (characters[::5] - np.uint8(ord("0"))) < 10
+    near = np.flatnonzero(is_digit[:-3] & is_digit[1:-2] & is_digit[2:-1] & is_digit[3:]) * 5
+    between = (characters[near[:, None] + np.arange(16)] - np.uint8(ord("0"))) < 10
+    return any(_LONG_NUMBER_BYTES.search(rows, max(at - 5, 0), at + 25) for at in near[between.all(axis=1)].tolist())
 
 
 def adapt(columns: pa.RecordBatch, *, doubted: bool = False) -> Adapted:

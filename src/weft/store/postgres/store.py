@@ -58,7 +58,7 @@ class PostgresStore(EventStore):
         self._writing = Server(
             url, settings, size=chosen.write_connections, timeout_s=chosen.write_timeout_s, name="weft store writer"
         )
-        self._upkeep = Server(url, settings, size=1, timeout_s=_UPKEEP_TIMEOUT_S, name="weft store upkeep")
+        self._upkeep = Server(url, settings, size=2, timeout_s=_UPKEEP_TIMEOUT_S, name="weft store upkeep")
         self._months = Months(self._schema)
         self._lanes = Lanes(self._writing, Taking(self._schema), self._months, settings, clock)
         self._keeping = Keeping(self._schema, self._months, settings, clock)
