@@ -9,7 +9,6 @@ import logging
 import signal
 import socket
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Final
@@ -28,10 +27,12 @@ from weft.core.errors import WeftError
 logger = logging.getLogger(__name__)
 
 SUPERVISOR: Final = "supervisor"
-ENDS_MOST: Final = 5
-ENDS_WITHIN_S: Final = 60.0
-"""A process that dies this often in this time will do so again; then everything ends, and says why."""
+SHORT_LIFE_S: Final = 60.0
+SHORT_LIVES_MOST: Final = 8
+"""A process that lives so short so often in a row will do so again; then everything ends, and says why. With the pauses between
+that takes more than a minute: a broker or a database that is started again is waited for."""
 FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 30.0
 GRACE_S: Final = 30.0
 """What a process may take to end beyond the drain it was set; then it is killed, which loses nothing acknowledged."""
 
@@ -55,20 +56,20 @@ class Child:
         self._first_pause_s = first_pause_s
         self._ending = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
-        self._ends: deque[float] = deque(maxlen=ENDS_MOST)
+        self._short_lives = 0
 
     async def keep(self) -> None:
         """Run the process, and again when it ends unasked. Raises CrewFailed where that is no use."""
         while not self._ending.is_set():
-            code, was_up = await self._live()
+            code, up_s = await self._live()
             if self._ending.is_set():
-                self._check_end(code, was_up=was_up)
+                self._check_end(code, was_up=up_s is not None)
             elif not self.up.is_set():
                 raise CrewFailed(f"{self.replicas.label} could not start and ended with {code}; what it said is above")
-            elif code == 0 and was_up:
+            elif code == 0 and up_s is not None:
                 logger.info("process_starts_again", extra={"label": self.replicas.label})
             else:
-                await self._pause(code)
+                await self._pause(code, up_s or 0.0)
 
     def end(self) -> None:
         """Ask it to drain and to end, and start it no more."""
@@ -80,8 +81,8 @@ class Child:
         self._ending.set()
         self._signal(signal.SIGKILL)
 
-    async def _live(self) -> tuple[int, bool]:
-        """One life: its exit code, and whether its doors were open in it."""
+    async def _live(self) -> tuple[int, float | None]:
+        """One life: its exit code, and for how long its doors were open in it; None where they never were."""
         ours, theirs = socket.socketpair()
         with theirs:
             leash = str(theirs.fileno())
@@ -94,11 +95,12 @@ class Child:
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
             line = await reader.readline()
-            if line:
-                told = msgspec.json.decode(line, type=Up)
-                self.told = told if not self.up.is_set() else self.told
+            up_since_s = self._clock.steady_s()
+            if line and not self.up.is_set():
+                self.told = msgspec.json.decode(line, type=Up)
                 self.up.set()
-            return await self._process.wait(), bool(line)
+            code = await self._process.wait()
+            return code, self._clock.steady_s() - up_since_s if line else None
         finally:
             writer.close()
 
@@ -106,16 +108,15 @@ class Child:
         if code and was_up:
             raise CrewFailed(f"{self.replicas.label} did not end in order, but with {code}; what it said is above")
 
-    async def _pause(self, code: int) -> None:
-        """Wait before the next life: longer each time. Raises CrewFailed where it died too often."""
-        now_s = self._clock.steady_s()
-        self._ends.append(now_s)
-        if len(self._ends) == ENDS_MOST and now_s - self._ends[0] < ENDS_WITHIN_S:
+    async def _pause(self, code: int, up_s: float) -> None:
+        """Wait before the next life: longer each time. Raises CrewFailed where too many in a row were short."""
+        self._short_lives = self._short_lives + 1 if up_s < SHORT_LIFE_S else 1
+        if self._short_lives == SHORT_LIVES_MOST:
             raise CrewFailed(
-                f"{self.replicas.label} ended {ENDS_MOST} times within a minute, last with {code}; what it said is above"
+                f"{self.replicas.label} ended {SHORT_LIVES_MOST} times in a row soon after its start, last with {code}; "
+                "what it said is above"
             )
-        recent = sum(now_s - ended_s < ENDS_WITHIN_S for ended_s in self._ends)
-        pause_s = self._first_pause_s * 2 ** (recent - 1)
+        pause_s = min(self._first_pause_s * 2 ** (self._short_lives - 1), LONGEST_PAUSE_S)
         logger.error("process_ended", extra={"label": self.replicas.label, "exit_code": code, "again_in_s": pause_s})
         try:
             await asyncio.wait_for(self._ending.wait(), pause_s)

@@ -10,15 +10,16 @@ import pytest
 
 from weft.app.crew import Replicas
 from weft.app.plan import roles_of
-from weft.app.supervise import ENDS_MOST, Child, CrewFailed
-from weft.core.clock import SystemClock
+from weft.app.supervise import SHORT_LIFE_S, SHORT_LIVES_MOST, Child, CrewFailed
+from weft.core.clock import Clock, SystemClock
+from weft.testing.clock import ManualClock
 
 UP = "import os, sys, time; fd = int(sys.argv[-1]); os.write(fd, b'{}\\n')"
 
 
-def child(script: str, *arguments: str) -> Child:
+def child(script: str, *arguments: str, clock: Clock | None = None) -> Child:
     replicas = Replicas(roles=roles_of(("ingestion",)), count=1, port=0)
-    return Child(replicas, [sys.executable, "-c", script, *arguments], SystemClock(), first_pause_s=0.001)
+    return Child(replicas, [sys.executable, "-c", script, *arguments], clock or SystemClock(), first_pause_s=0.001)
 
 
 def lives(file: Path) -> list[int]:
@@ -57,10 +58,31 @@ async def test_a_process_that_keeps_dying_is_given_up_with_a_sentence(tmp_path: 
     file = tmp_path / "lives"
     kept = child(f"{UP}; open(sys.argv[1], 'a').write(f'{{os.getpid()}}\\n'); sys.exit(7)", str(file))
 
-    with pytest.raises(CrewFailed, match=f"ingestion ended {ENDS_MOST} times within a minute, last with 7"):
+    with pytest.raises(
+        CrewFailed, match=f"ingestion ended {SHORT_LIVES_MOST} times in a row soon after its start, last with 7"
+    ):
         await kept.keep()
 
-    assert len(lives(file)) == ENDS_MOST
+    assert len(lives(file)) == SHORT_LIVES_MOST
+
+
+async def test_a_process_that_lived_long_enough_may_die_again_and_again(tmp_path: Path) -> None:
+    file = tmp_path / "lives"
+    clock = ManualClock()
+    kept = child(WRITES_AND_WAITS, str(file), clock=clock)
+    task = asyncio.create_task(kept.keep())
+
+    for number in range(1, SHORT_LIVES_MOST + 2):
+        pids = await wait_for_lives(file, number)
+        for _ in range(5):  # what it told its supervisor before it wrote that line has arrived by now
+            await asyncio.sleep(0)
+        clock.advance(SHORT_LIFE_S)
+        os.kill(pids[-1], signal.SIGKILL)
+    await wait_for_lives(file, SHORT_LIVES_MOST + 2)
+
+    assert not task.done()
+    kept.kill()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_process_that_never_comes_up_is_not_tried_again(tmp_path: Path) -> None:
@@ -80,10 +102,10 @@ async def test_a_process_that_was_asked_to_end_by_somebody_else_is_replaced_at_o
     kept = child(f"import os; {ends_well}", str(file))
     task = asyncio.create_task(kept.keep())
 
-    for number in range(1, ENDS_MOST + 2):  # more often than a process may die
+    for number in range(1, SHORT_LIVES_MOST + 2):  # more often than a process may die
         pids = await wait_for_lives(file, number)
         os.kill(pids[-1], signal.SIGTERM)
-    await wait_for_lives(file, ENDS_MOST + 2)
+    await wait_for_lives(file, SHORT_LIVES_MOST + 2)
 
     kept.end()
     await task
