@@ -131,7 +131,8 @@ async def common(resources: Resources) -> Parts:
     query, cache = await resources.query(), await resources.cache()
     resources.health.add("database", database.probe)
     resources.health.add("message_broker", _probe_log(log, appends=resources.appends))
-    resources.health.add("cache", cache.probe, needed=False)
+    if cache.reach == "network":
+        resources.health.add("redis", cache.probe, needed=False)
     resources.health.add("store", _probe_store(query.store, owns=resources.owns_store))
     gauges = Gauges(log, query.store if resources.owns_store else None, resources.metrics)
     upkeep: tuple[Worker, ...] = ()
