@@ -13,7 +13,9 @@ import ipaddress
 from contextlib import suppress
 from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from weft.auth.tables import Attempt
 from weft.core.clock import Clock
@@ -52,16 +54,15 @@ class Attempts:
     async def _charge(self, limits: dict[str, int]) -> None:
         now_us = self._clock.now_us()
         async with self._database.writing() as session:
-            rows = {key: await session.get(Attempt, key, with_for_update=True) for key in sorted(limits)}
-            locked_until_us = max((row.locked_until_us for row in rows.values() if row), default=0)
+            # Everybody takes the account's counter before the address's, new ones included: else two could wait for each other.
+            rows = [await _taken(session, key, now_us) for key in sorted(limits)]
+            locked_until_us = max(row.locked_until_us for row in rows)
             if locked_until_us > now_us:
                 raise self._wait(locked_until_us, now_us)
-            for key, found in rows.items():
-                row = found or Attempt(key=key, failures=0, last_us=now_us, locked_until_us=0)
-                session.add(row)
+            for row in rows:
                 row.failures = 1 if now_us - row.last_us > _FORGIVEN_AFTER_US else row.failures + 1
                 row.last_us = now_us
-                row.locked_until_us = now_us + self._wait_us(row.failures - limits[key])
+                row.locked_until_us = now_us + self._wait_us(row.failures - limits[row.key])
 
     def _wait(self, until_us: int, now_us: int) -> Busy:
         wait_s = -(-(until_us - now_us) // SECOND_US)
@@ -84,7 +85,8 @@ class Attempts:
             if row is not None:
                 row.failures = max(0, row.failures - 1)
                 row.locked_until_us = now_us
-            await session.execute(delete(Attempt).where(Attempt.last_us < now_us - 24 * HOUR_US))
+            old = select(Attempt.key).where(Attempt.last_us < now_us - 24 * HOUR_US).with_for_update(skip_locked=True)
+            await session.execute(delete(Attempt).where(Attempt.key.in_(old)))
 
     async def forgive(self, email: str) -> None:
         """Let an account try again at once, as after its password was set by an administrator."""
@@ -102,6 +104,20 @@ class Attempts:
 
     def _address(self, client_ip: str) -> str:
         return f"{self._kind}:address:{_household(client_ip)}"
+
+
+async def _taken(session: AsyncSession, key: str, now_us: int) -> Attempt:
+    """A counter, made where there is none, and nobody else's until the unit of work ends."""
+    for _ in range(_TRIES):
+        row = await session.get(Attempt, key, with_for_update=True)
+        if row is not None:
+            return row
+        with suppress(IntegrityError):  # somebody else made it at the same moment
+            async with session.begin_nested():
+                row = Attempt(key=key, failures=0, last_us=now_us, locked_until_us=0)
+                session.add(row)
+            return row
+    raise Conflict("the counter comes and goes")
 
 
 def _household(client_ip: str) -> str:

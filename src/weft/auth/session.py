@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _SIGN_IN_AGAIN: Final = "the refresh token is not valid; sign in again"
 _KEPT_AFTER_END_US: Final = 30 * DAY_US
+_SWEPT_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +147,12 @@ class Sessions:
 
     async def _sweep(self, session: AsyncSession) -> None:
         long_ago_us = self._clock.now_us() - _KEPT_AFTER_END_US
-        old = select(Session.id).where(Session.expires_at_us < long_ago_us)
-        await session.execute(delete(RefreshToken).where(RefreshToken.session_id.in_(old)))
-        await session.execute(delete(Session).where(Session.expires_at_us < long_ago_us))
+        # What another sign-in sweeps at this moment is left to it: waiting for each other would end in a deadlock.
+        old = select(Session.id).where(Session.expires_at_us < long_ago_us).with_for_update(skip_locked=True)
+        ended = (await session.scalars(old.limit(_SWEPT_AT_ONCE))).all()
+        if ended:
+            await session.execute(delete(RefreshToken).where(RefreshToken.session_id.in_(ended)))
+            await session.execute(delete(Session).where(Session.id.in_(ended)))
 
 
 def hash_secret(secret: str) -> str:

@@ -110,3 +110,15 @@ async def test_guessing_names_no_password_in_the_log(weft, caplog: pytest.LogCap
     await guess(weft, "my real password with a typo")
     assert "login_failed" in caplog.text
     assert all("typo" not in str(record.__dict__) for record in caplog.records)
+
+
+async def test_many_who_sign_in_at_once_are_all_answered_and_never_stand_in_each_others_way(opened) -> None:
+    async with opened(lock_after_account=100, lock_after_address=1000) as weft:
+        people = [f"person{number}@example.org" for number in range(6)]
+        for email in people:
+            await weft.account(email)
+        for _ in range(3):
+            tries = [(email, PASSWORD if number else "wrong") for number in range(4) for email in people]
+            answers = await asyncio.gather(*(guess(weft, password, email) for email, password in tries))
+            assert [answer.status_code for answer in answers] == [401] * 6 + [200] * 18
+            weft.clock.advance(130 * 86400)  # so that the next ones also find something to sweep away
