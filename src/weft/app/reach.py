@@ -1,13 +1,14 @@
-"""Whether log and store reach as far as a plan needs them to: found out before anything is opened."""
+"""Whether what a plan stands on can be had and reaches as far as it needs to: found out before anything is opened."""
 
 from collections.abc import Sequence
 from typing import Final, Literal, cast
 
-from weft.app.resources import log_url, store_url
+from weft.app.resources import database_url, log_url, store_url
 from weft.app.roles import ROLES, Role
 from weft.app.settings import Settings
 from weft.core.adapters import load_adapter
 from weft.core.errors import Invalid
+from weft.db.engine import open_engine, read_url
 from weft.log.port import Log
 from weft.store.port import EventStore
 
@@ -19,12 +20,13 @@ MACHINES: Final = "network"
 def check_reach(settings: Settings, processes: Sequence[Roles]) -> None:
     """Look over the processes of a plan, each by its roles. What they do not play is taken to be played elsewhere.
 
-    Raises Invalid, with one sentence, for a plan that its log or its store does not allow, and Unsupported where an adapter
-    needs a package that is not installed.
+    Raises Invalid, with one sentence, for an address that is none and for a plan that its log or its store does not allow, and
+    Unsupported where a package is missing that it needs.
     """
     log = cast("type[Log]", load_adapter("log", log_url(settings.app)))
     store = cast("type[EventStore]", load_adapter("store", store_url(settings.app)))
     load_adapter("cache", settings.cache.url)
+    open_engine(read_url(database_url(settings)), settings.db)  # connects to nothing
     _check_apart(settings, processes, log.reach, store.reach)
     _check_writers(settings, processes, log.reach, store.reach)
     if log.appends_alone:

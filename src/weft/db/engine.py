@@ -70,7 +70,8 @@ def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
         engine = create_async_engine(url, **options)
     except ModuleNotFoundError as missing:
         raise Unsupported(
-            f"a {url.get_backend_name()} database needs the package '{missing.name}'; install it beside Weft"
+            f"a {url.get_backend_name()} database needs the package '{missing.name}', which is not installed; "
+            "run: pip install 'weft[postgres]'"
         ) from missing
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)

@@ -160,3 +160,18 @@ def test_an_adapter_whose_package_is_missing_says_what_to_install(port: str) -> 
 def test_an_unknown_adapter_is_refused_with_those_there_are() -> None:
     with pytest.raises(Invalid, match=r"no log adapter is called 'carrier-pigeon'; installed are: .*sqlite://"):
         make_plan(settings(log="carrier-pigeon://x"))
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "address", "why"),
+    [
+        ("db", "url", "mysql://localhost/weft", "no database is called 'mysql'"),
+        ("db", "url", "sqlite://", "an SQLite address names a file"),
+        ("cache", "url", "memcached://localhost", "no cache adapter is called 'memcached'"),
+        ("app", "log_url", "localhost:5672", "'localhost:5672' is not a log address"),
+        ("app", "store_url", "/somewhere", "'/somewhere' is not a store address"),
+    ],
+)
+def test_an_address_that_is_none_is_found_without_starting(section: str, field: str, address: str, why: str) -> None:
+    with pytest.raises(Invalid, match=why):
+        make_plan(Settings.model_validate({section: {field: address}}))
