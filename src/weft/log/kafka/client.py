@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from threading import Event
 from typing import Any, Final, TypeVar, cast
 
 from confluent_kafka import (
@@ -90,6 +91,7 @@ class Client:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._settings = address.settings
+        self._pause = Event()
         timeout_ms = int(self._settings.request_timeout_s * 1000)
         self._common: dict[str, Any] = {
             "bootstrap.servers": address.bootstrap,
@@ -184,7 +186,7 @@ class Client:
                 error = error_of(failure)
                 if error is None or error.code() not in _PASSING or time.monotonic() > give_up_s:
                     raise
-            time.sleep(_PATIENCE_S)  # the cluster has no way to tell us
+            self._pause.wait(_PATIENCE_S)  # the cluster has no way to tell us
 
     def unavailable(self, failure: KafkaException) -> Unavailable:
         """What a failure means to us."""

@@ -1,8 +1,8 @@
-"""How events stand in Kafka (docs/decisions/{N}): one event a message, its JSON whole, CloudEvents attributes as headers.
+"""How events stand in Kafka: one event a message, its JSON whole, CloudEvents attributes as headers.
 
-Two headers are for Weft alone. `weft` is the stamp, the same on every message of one append: what was known of the partition
-before it. `weft-event` says where in the append a message stands, when the event happened, and how many bytes at the front of
-the value (id and time, where the sender gave none) were put there by Weft.
+docs/decisions/0017-the-log-on-kafka.md says why. Two headers are for Weft alone. `weft` is the stamp, the same on every message
+of one append: what was known of the partition before it. `weft-event` says where in the append a message stands, when the event
+happened, and how many bytes at the front of the value (id and time, where the sender gave none) were put there by Weft.
 """
 
 import struct
