@@ -15,6 +15,9 @@ from weft.store.settings import StoreSettings
 SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
 OLDEST_VERSION: Final = 14
 
+_NO_SPACE: Final = "No space left on device"
+_RETRY_AFTER_S: Final = 2
+"""A server that was restarted is back sooner than the five seconds that are usual elsewhere."""
 _POSTGRES_EPOCH_US: Final = 946_684_800_000_000
 _DAY_US: Final = 86_400_000_000
 
@@ -163,7 +166,9 @@ class Server:
         except TimeoutError as slow:
             raise TimedOut(f"PostgreSQL at {self.place} did not answer in time; whether it did the work is unknown") from slow
         except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as away:
-            raise Unavailable(f"PostgreSQL at {self.place} cannot be reached: {_sentence(away)}") from away
+            raise Unavailable(
+                f"PostgreSQL at {self.place} cannot be reached: {_sentence(away)}", retry_after_s=_RETRY_AFTER_S
+            ) from away
 
 
 _FINE_AFTERWARDS: Final = (asyncpg.PostgresError, WeftError)
@@ -244,13 +249,13 @@ def _of_server(refused: Any, place: str, *, was_let_in: bool) -> Exception:
     text = _sentence(refused)
     if code in _BY_CODE:
         return _BY_CODE[code](place)
-    if code == "53100":
+    if code == "53100" or _NO_SPACE in text:  # the latter from a server that ended over its write-ahead log
         return StorageFull(f"the disk of PostgreSQL at {place} is full: {text}; what was acknowledged stays in the log")
     if code.startswith("22") or code in {"54000", "54001"}:
         return Unwritable(text)
     if not was_let_in and (code.startswith("28") or code in {"3D000", "42501"}):
         return NotAllowed(f"PostgreSQL at {place} refuses: {text}")
-    return Unavailable(f"PostgreSQL at {place} refuses: {text}")
+    return Unavailable(f"PostgreSQL at {place} refuses: {text}", retry_after_s=_RETRY_AFTER_S)
 
 
 def _sentence(error: BaseException) -> str:
