@@ -3,19 +3,30 @@
 from collections.abc import Sequence
 
 from weft.app.resources import Resources, database_url
-from weft.core.errors import Invalid
+from weft.core.errors import Invalid, NotFound
 from weft.db.copy import Compared, copy_database
 from weft.db.database import Database
 from weft.db.engine import read_url
 
 
 async def copy_configured_database(resources: Resources, to: str) -> Sequence[Compared]:
-    """Copy everything to the database at `to`. Raises Invalid where that is the configured one itself."""
-    if read_url(to) == read_url(database_url(resources.settings)):
+    """Copy everything to the database at `to`.
+
+    Raises Invalid where that is the configured one itself, NotFound where there is nothing to copy from.
+    """
+    here = database_url(resources.settings)
+    if read_url(to) == read_url(here):
         raise Invalid("that is the configured database itself; name another one", field="to")
+    _check_is_there(Database(here))
     source = await resources.database()
     target = Database(to, settings=resources.settings.db)
     try:
         return await copy_database(source, target)
     finally:
         await target.close()
+
+
+def _check_is_there(database: Database) -> None:
+    """A folder that was mistyped would else be taken for one without accounts."""
+    if database.file is not None and not database.file.exists():
+        raise NotFound(f"there is no database {database.file}; --data-dir names the folder that holds one")

@@ -54,7 +54,16 @@ def test_accounts_move_to_postgresql_and_work_there(weft: Weft, postgres_server:
     assert weft("db", "copy", "--to", "mysql://host/weft")[0] == 2
 
 
+def test_a_folder_without_a_database_is_not_taken_for_an_empty_one(weft: Weft, tmp_path: Path) -> None:
+    code, _, why = weft("db", "copy", "--to", f"sqlite:///{tmp_path / 'copy.db'}", "--data-dir", "mistyped")
+    assert code == 5
+    assert "there is no database" in why
+    assert not (tmp_path / "mistyped").exists()
+    assert not (tmp_path / "copy.db").exists()
+
+
 def test_a_target_that_is_away_is_told_without_its_password(weft: Weft, free_port: int) -> None:
+    assert weft("users", "create", "ada@example.org")[0] == 0
     code, _, why = weft("db", "copy", "--to", f"postgresql://u:hunter2@127.0.0.1:{free_port}/weft")
     assert code == 1
     assert "cannot be reached" in why
