@@ -79,6 +79,7 @@ def test_limits_and_revocations_hold_for_both_and_losing_redis_costs_no_request(
         server.kill()
         assert {post(process) for process in doors for _ in range(5)} == {429}, "both know that the limit is used up"
         assert {health(process)["redis"] for process in doors} == {"degraded"}
+        assert all("weft_cache_up 0.0" in http.get(f"{process.url()}/metrics").text for process in doors)
         findings = {finding["code"]: finding for finding in client.get("/api/v1/verdict").json()["findings"]}
         assert findings["cache.answers"]["level"] == "look"
         assert findings["auth.revocations"]["level"] == "look"

@@ -133,6 +133,9 @@ async def common(resources: Resources) -> Parts:
     resources.health.add("message_broker", _probe_log(log, appends=resources.appends))
     if cache.reach == "network":
         resources.health.add("redis", cache.probe, needed=False)
+        resources.metrics.add_gauge(
+            "cache_up", "1 while limits are counted with every process, 0 while alone.", (), lambda: [((), not cache.is_away)]
+        )
     resources.health.add("store", _probe_store(query.store, owns=resources.owns_store))
     gauges = Gauges(log, query.store if resources.owns_store else None, resources.metrics)
     upkeep: tuple[Worker, ...] = ()

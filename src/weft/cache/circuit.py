@@ -80,6 +80,11 @@ class Circuit(Cache):
         if self._away is not None:
             raise Unavailable(self._away)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it is being left alone."""
+        return self._away is not None
+
     def _check(self) -> None:
         if self._away is None:
             return
