@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq_server import RabbitmqServer
 from tests.services.redis import RedisServer
-from tests.system.deployment import Done, Process, run_weft, wait_until
+from tests.system.deployment import Deployment, Done, Process, run_weft, wait_until
+from tests.system.every_event import check_every_event
+from tests.system.load import Clients, Memory
 
 CLICK = {"type": "web.click", "source": "shop", "data": {"page": "/cart"}}
 
@@ -27,6 +30,7 @@ class Crew(Process):
     def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         super().__init__(folder, *arguments, environment=environment)
         self.folder = folder
+        self._urls: dict[str, str] = {}
 
     def up(self) -> "Crew":
         """Itself, once it said that it is up."""
@@ -50,7 +54,15 @@ class Crew(Process):
         return [int(file.stem.rpartition("-")[2]) for file in (self.data_dir / "run").glob("*.json")]
 
     def shared_url(self, role: str) -> str:
-        return self.runs(role)[0]["url"]
+        """The address that a role's processes share; the same for as long as the crew is up."""
+        if role not in self._urls:
+            self._urls[role] = self.runs(role)[0]["url"]
+        return self._urls[role]
+
+    def is_replaced(self, victim: int) -> bool | None:
+        """Whether another process took the place of one that ended."""
+        pids = self.pids()
+        return (victim not in pids and len(pids) == 2) or None
 
     def weft(self, *arguments: str, check: bool = True) -> Done:
         return run_weft(*arguments, "--data-dir", str(self.data_dir), cwd=self.folder, check=check)
@@ -201,14 +213,6 @@ def test_the_one_that_writes_the_store_comes_back_at_its_address_and_catches_up(
     assert after["url"] == before["url"]
 
 
-def test_a_process_that_is_asked_to_end_drains_and_is_replaced(crew: Crew) -> None:
-    victim = int(crew.runs("ingestion")[0]["pid"])
-    os.kill(victim, signal.SIGTERM)
-
-    wait_until(lambda: "process_starts_again" in crew.text or None, "the supervisor did not notice")
-    wait_until(lambda: (len(crew.runs("ingestion")) == 2 and not is_alive(victim)) or None, "nobody took its place")
-
-
 def test_everything_it_prints_but_the_welcome_is_a_log_line(tmp_path: Path, crew: Crew) -> None:
     welcome = crew.text.split("Weft ", 1)[1].split("Ctrl-C stops it.", 1)[0]
     rest = crew.text.replace(f"Weft {welcome}Ctrl-C stops it.", "")
@@ -220,6 +224,7 @@ def test_everything_it_prints_but_the_welcome_is_a_log_line(tmp_path: Path, crew
 
 
 @pytest.mark.contract("SF-25")
+@pytest.mark.timeout(300)
 def test_a_stop_ends_the_doors_first_and_the_store_last(tmp_path: Path) -> None:
     crew = Crew(tmp_path, "--processes", "2", "--service", "ingestion", "--service", "storage").up()
     pids = crew.pids()
@@ -240,15 +245,35 @@ def test_a_stop_ends_the_doors_first_and_the_store_last(tmp_path: Path) -> None:
         again.kill()
 
 
-def test_when_the_supervisor_is_killed_its_processes_end_in_order(tmp_path: Path) -> None:
-    crew = Crew(tmp_path, "--processes", "1", "--service", "ingestion").up()
-    pids = crew.pids()
-    crew.post(3)
+@pytest.mark.timeout(300)
+def test_under_load_processes_end_die_and_lose_their_supervisor_and_no_event_is_lost(tmp_path: Path) -> None:
+    crew = Crew(tmp_path, "--processes", "2", "--service", "ingestion").up()
+    memory = Memory()
+    clients = Clients(lambda: [crew.shared_url("ingestion")], memory, random.Random(1))
+    clients.start()
+    try:
+        for victim, number, told in (
+            (crew.pids()[0], signal.SIGTERM, "process_starts_again"),
+            (crew.pids()[1], signal.SIGKILL, "process_ended"),
+        ):
+            taken = len(memory.acknowledged)
+            os.kill(victim, number)
+            wait_until(lambda told=told: told in crew.text or None, "the supervisor did not notice")
+            wait_until(lambda victim=victim: crew.is_replaced(victim), "nobody took its place")
+            wait_until(lambda taken=taken: len(memory.acknowledged) > taken + 50 or None, "the clients got nowhere")
+        pids = crew.pids()
+        crew.kill()
+        wait_until(lambda: not any(is_alive(pid) for pid in pids) or None, "they went on without their supervisor")
+        assert list((crew.data_dir / "run").iterdir()) == [], "they ended in order"
+    finally:
+        clients.stop()
+        crew.kill()
 
-    crew.kill()
-
-    wait_until(lambda: not any(is_alive(pid) for pid in pids) or None, "they went on without their supervisor")
-    assert list((crew.data_dir / "run").iterdir()) == [], "they ended in order"
+    again = Deployment(tmp_path, "together").start()
+    try:
+        check_every_event(again, memory)
+    finally:
+        again.kill()
 
 
 def test_a_second_ctrl_c_ends_everything_at_once(tmp_path: Path) -> None:
@@ -302,6 +327,7 @@ def test_a_plan_that_cannot_work_is_refused_before_anything_starts(tmp_path: Pat
 
 
 @pytest.mark.contract("SF-2", "SF-5", "SF-14", "SF-25", "SF-180", "SF-184", "SF-190")
+@pytest.mark.timeout(300)
 def test_streamflows_three_addresses_are_all_that_a_crew_on_its_servers_needs(
     tmp_path: Path, postgres_server: PostgresServer, rabbitmq_server: RabbitmqServer, redis_server: RedisServer
 ) -> None:
