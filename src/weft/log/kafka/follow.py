@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future
+from math import inf
 from typing import Final
 
 import structlog
@@ -14,7 +15,16 @@ from weft.core.batch import LogBatch
 from weft.core.errors import Unavailable
 from weft.core.position import Positions, TopicPartition
 from weft.log.kafka.assemble import Assembler
-from weft.log.kafka.client import END_REACHED, OFFSET_BEGINNING, Client, Consumer, KafkaError, KafkaException, Message
+from weft.log.kafka.client import (
+    END_REACHED,
+    NO_SUCH_PLACE,
+    OFFSET_BEGINNING,
+    Client,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+)
 from weft.log.kafka.client import TopicPartition as KafkaPartition
 from weft.log.kafka.topics import Topics
 
@@ -23,6 +33,8 @@ logger = structlog.get_logger(__name__)
 EVERYTHING: Final = "*"
 _POLL_S: Final = 0.1
 _AT_ONCE: Final = 1000
+_EXPECTED: Final = NO_SUCH_PLACE | {END_REACHED}
+"""A topic that is followed may come later."""
 
 
 class Follower:
@@ -38,14 +50,18 @@ class Follower:
         self._assemblers: dict[TopicPartition, Assembler] = {}
         self._assigned: set[TopicPartition] = set()
         self._ready: deque[LogBatch] = deque()
-        self._ready_bytes = 0
+        self.ready_bytes = 0
+        """What waits to be taken."""
+        self.is_paused = False
+        """Whether so much waits that nothing more is fetched."""
         self._lock = threading.Lock()
         self._is_member_yet = True
         self._commits: deque[tuple[list[KafkaPartition], Future[list[KafkaPartition]]]] = deque()
         self._committing: deque[Future[list[KafkaPartition]]] = deque()
         self._is_stopping = False
         self._failure: Unavailable | None = None
-        self._discover_at_s = 0.0
+        # The client itself looks for new topics of a member.
+        self._discover_at_s = inf if start is None else 0.0
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=f"kafka-follow-{group}", daemon=True)
@@ -95,7 +111,7 @@ class Follower:
             if self._is_stopping or not self._ready:
                 return None
             batch = self._ready.popleft()
-            self._ready_bytes -= batch.size_bytes
+            self.ready_bytes -= batch.size_bytes
             return batch
 
     # The following thread
@@ -130,14 +146,13 @@ class Follower:
             consumer.subscribe(names, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _follow(self, consumer: Consumer) -> None:
-        is_paused = False
         while not self._is_stopping:
-            if not self.is_member and time.monotonic() >= self._discover_at_s:
-                self._assign(consumer)
-            is_full = self._ready_bytes >= self._settings.follow_bytes
-            if is_full != is_paused:
+            if time.monotonic() >= self._discover_at_s:
+                self._discover(consumer)
+            is_full = self.ready_bytes >= self._settings.follow_bytes
+            if is_full != self.is_paused:
                 (consumer.pause if is_full else consumer.resume)(consumer.assignment())
-                is_paused = is_full
+                self.is_paused = is_full
             self._commit(consumer)
             message = consumer.poll(_POLL_S)
             messages = [] if message is None else [message, *consumer.consume(_AT_ONCE, 0)]
@@ -172,14 +187,19 @@ class Follower:
         for answer in waiting:
             answer.set_exception(KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID)))
 
-    def _assign(self, consumer: Consumer) -> None:
-        """Begin with partitions that were not there before."""
-        self._discover_at_s = time.monotonic() + self._settings.discover_interval_s
+    def _discover(self, consumer: Consumer) -> None:
+        """Look for topics and partitions that were not there before."""
+        self._discover_at_s = inf if self.is_member else time.monotonic() + self._settings.discover_interval_s
         try:
-            there = self._topics.partitions()
+            if self.is_member:
+                consumer.list_topics(timeout=self._settings.request_timeout_s)  # what it finds it subscribes to by itself
+            else:
+                self._assign(consumer, self._topics.partitions())
         except KafkaException as failure:
             logger.warning("log_discovery_failed", reason=str(failure))
-            return
+
+    def _assign(self, consumer: Consumer, there: Sequence[TopicPartition]) -> None:
+        """Begin with what is new."""
         new = {at for at in there if at not in self._assigned and (EVERYTHING in self._wanted or at.topic in self._wanted)}
         if new:
             start = self._start or {}
@@ -196,7 +216,7 @@ class Follower:
                 runs.setdefault((message.topic(), message.partition()), []).append(message)
             elif error.fatal():
                 raise KafkaException(error)
-            elif error.code() != END_REACHED:
+            elif error.code() not in _EXPECTED:
                 logger.warning("log_follow_delayed", group=self.group, reason=error.str())
         found: list[LogBatch] = []
         for (name, number), run in runs.items():
@@ -219,7 +239,7 @@ class Follower:
         if batches:
             with self._lock:
                 self._ready.extend(batches)
-                self._ready_bytes += sum(batch.size_bytes for batch in batches)
+                self.ready_bytes += sum(batch.size_bytes for batch in batches)
             self._wake()
 
     def _wake(self) -> None:
@@ -239,7 +259,7 @@ class Follower:
             self._assemblers.pop(at, None)
         with self._lock:
             self._ready = deque(batch for batch in self._ready if TopicPartition(batch.topic, batch.partition) not in gone)
-            self._ready_bytes = sum(batch.size_bytes for batch in self._ready)
+            self.ready_bytes = sum(batch.size_bytes for batch in self._ready)
 
 
 def _ignore(_: KafkaError) -> None:

@@ -55,6 +55,7 @@ class KafkaLog(Log):
         self._client = client
         self._admin = Admin(client)
         self._topics = Topics(client, self._admin)
+        self._topics.on_made = self._discover
         self._marks = Marks(client, self._topics)
         self._keeper = Keeper(self._admin, self._topics, self._marks, self._address.settings)
         self._reader = PartitionReader(client, self._topics)
@@ -89,6 +90,10 @@ class KafkaLog(Log):
     async def identity(self) -> str:
         cluster = await self._in_keeping(self._admin.cluster)
         return f"kafka:{cluster}/{self._address.settings.prefix}"
+
+    def _discover(self) -> None:
+        for follower in tuple(self._followers):
+            follower.discover()
 
     # Appending
 

@@ -86,7 +86,7 @@ class KafkaSettings(BaseModel):
         default=0.5, gt=0, le=60, description="Seconds between two looks whether a broker that was away is back."
     )
     discover_interval_s: float = Field(
-        default=5.0, gt=0, le=600, description="Seconds between two looks for new topics and partitions to follow."
+        default=2.0, gt=0, le=600, description="Seconds between two looks for new topics and partitions to follow."
     )
     session_timeout_s: float = Field(
         default=10.0,

@@ -1,7 +1,7 @@
 """Topics: which there are, how many replicas are in sync, and new ones with the retention they should have."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from weft.core.position import TopicPartition
@@ -22,6 +22,8 @@ class Topics:
         self._settings = client.address.settings
         self._admin = admin
         self._in_sync: dict[str, Sequence[int]] = {}
+        self.on_made: Callable[[], None] = lambda: None
+        """Told, in whatever thread, that this process made a topic."""
 
     def kafka_name(self, topic: str) -> str:
         """A topic's name in Kafka."""
@@ -60,6 +62,7 @@ class Topics:
                 config=topic_config(topic, settings),
             )
             known = self._client.patiently(lambda: self._just_made(topic))
+            self.on_made()
         return len(known)
 
     def _just_made(self, topic: str) -> Sequence[int]:

@@ -12,7 +12,7 @@ from weft.log.kafka.log import KafkaLog
 from weft.log.kafka.settings import KafkaSettings
 from weft.log.port import Log
 from weft.log.settings import LogSettings
-from weft.testing.factories import make_batch
+from weft.testing.factories import make_batch, make_row
 from weft.testing.log_ground import WAIT_S
 
 
@@ -117,3 +117,25 @@ async def test_ticks_reach_the_partitions_of_processes_that_are_gone(kafka_serve
         states = (await log.state()).partitions
         assert [state.max_time_us for state in states] == [later_us] * 4
         assert [(state.events_total, state.end_offset) for state in states] == [(10, 11)] * 4
+
+
+async def test_a_follower_that_nobody_reads_from_holds_a_bounded_number_of_bytes(
+    kafka_server: KafkaServer, prefix: str
+) -> None:
+    limit = 65_536
+    async with open_log(kafka_server, prefix, follow_bytes=limit, prefetch_bytes=limit, append_partition=0) as log:
+        batches = [make_batch([make_row(data={"text": "x" * 1000}) for _ in range(100)]) for _ in range(60)]
+        for batch in batches:
+            await log.append(batch)
+        async with aclosing(log.follow("slow", ["events"])) as following:
+            ids = list((await asyncio.wait_for(anext(following), WAIT_S)).ids)
+            (follower,) = log._followers
+            async with asyncio.timeout(WAIT_S):
+                while not follower.is_paused:  # noqa: ASYNC110 - it tells nobody that it waits
+                    await asyncio.sleep(0.01)
+            # What one look at Kafka gives may come on top.
+            assert limit <= follower.ready_bytes < 40 * limit
+            async with asyncio.timeout(WAIT_S):
+                while len(ids) < 6000:
+                    ids += (await anext(following)).ids
+        assert ids == [event_id for batch in batches for event_id in batch.ids]
