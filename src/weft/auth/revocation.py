@@ -35,6 +35,7 @@ class Revocations:
         self._remembered = remembered
         self._clock = clock
         self._untold: dict[bytes, float] = {}
+        self._again = asyncio.Event()
         self._warned_at_s: dict[str, float] = {}
         self.deaf: str | None = "it has not begun to listen"
         """Why no word of other processes comes now; None where it does."""
@@ -57,22 +58,23 @@ class Revocations:
         await self._tell(f"key {key_id}")
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Listen until cancelled. A cache that is away only delays the word; it stops nothing."""
-        while True:
-            try:
-                await self._listen(started)
-            except Unavailable as away:
-                self.deaf = away.message
-                self._warn("revocations_not_heard", away)
-            started()
-            await asyncio.sleep(PAUSE_S)
+        """Listen until cancelled, and tell again what did not get through. A cache that is away only delays the word."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_telling())
+            while True:
+                try:
+                    await self._listen(started)
+                except Unavailable as away:
+                    self.deaf = away.message
+                    self._warn("revocations_not_heard", away)
+                started()
+                await asyncio.sleep(PAUSE_S)
 
     async def _listen(self, started: Callable[[], None]) -> None:
         try:
             async with self._cache.subscribe(CHANNEL) as messages:
                 self._remembered.forget_all()
                 self.deaf = None
-                await self._tell_again()
                 started()
                 async for message in messages:
                     self._heed(message.decode(errors="replace"))
@@ -85,15 +87,30 @@ class Revocations:
         self._untold[message] = self._clock.steady_s()  # until it is told, also where whoever revokes is cancelled meanwhile
         while len(self._untold) > _MOST_UNTOLD:
             del self._untold[next(iter(self._untold))]
+        is_told = False
         try:
             await self._cache.publish(CHANNEL, message)
+            is_told = True
         except Unavailable as away:
             self._warn("revocation_not_told", away)
-        else:
-            self._untold.pop(message, None)
+        finally:
+            if is_told:
+                self._untold.pop(message, None)
+            else:
+                self._again.set()
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await self._again.wait()
+            await asyncio.sleep(PAUSE_S)
+            self._again.clear()
+            try:
+                await self._tell_again()
+            except Unavailable:
+                self._again.set()
 
     async def _tell_again(self) -> None:
-        """Word that did not get through and still matters to somebody whose line held."""
+        """Word that did not get through and still matters to somebody."""
         worth_s = self._clock.steady_s() - _WORTH_TELLING_S
         for message, since_s in list(self._untold.items()):
             if since_s >= worth_s:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import update
 
 from tests.integration.auth.conftest import Installation, Open
@@ -210,6 +211,19 @@ async def test_a_server_that_restarts_delays_word_and_loses_none(opened: Open, o
         await asyncio.to_thread(own_server.kill)
         await one.parts.api_keys.revoke(key_id)
         await asyncio.to_thread(own_server.start)
+        await until_refused(other, headers)
+
+
+async def test_word_is_sent_again_though_the_line_of_the_sender_held(opened: Open, own_server: RedisServer) -> None:
+    settings = CacheSettings(timeout_s=1.0, retry_s=0.05)
+    async with two(opened, own_server.url, settings) as (one, other), Redis.from_url(own_server.url) as redis:
+        key_id, headers = await key_of(one)
+        assert (await other.who(headers)).status_code == 200
+        await redis.execute_command("ACL", "SETUSER", "default", "-publish")
+        await one.parts.api_keys.revoke(key_id)
+        assert one.parts.revocations.deaf is None
+        assert (await other.who(headers)).status_code == 200
+        await redis.execute_command("ACL", "SETUSER", "default", "+publish")
         await until_refused(other, headers)
 
 
