@@ -110,7 +110,7 @@ async def test_a_black_hole_costs_no_more_than_the_time_allowed(proxy: TcpProxy)
         began_s = time.monotonic()
         calls = [cache.hit(["a"], LONG_S) for _ in range(50)]
         outcomes = await asyncio.gather(*calls, cache.put({"a": b""}, 1), cache.get_many(["a"]), return_exceptions=True)
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < 5.0, "one after the other they would have taken 10 s"
         assert {type(outcome) for outcome in outcomes} == {Unavailable}
         proxy.heal()
         assert (await cache.hit(["b"], LONG_S))[0].hits == 1

@@ -113,7 +113,7 @@ async def test_a_swallowed_connection_costs_no_more_than_the_time_allowed(postgr
             began_s = time.monotonic()
             with pytest.raises(Unavailable):
                 await work()
-            assert time.monotonic() - began_s < 3
+            assert time.monotonic() - began_s < 10
         proxy.heal()
         async with asyncio.timeout(20):
             while True:
