@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from pamqp.common import FieldValue
 from weft.core.errors import Conflict, Invalid, TimedOut, Unavailable, WeftError
 
 logger = structlog.get_logger(__name__)
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what it calls errors we raise, or mend and say so
 
 T = TypeVar("T")
 Arguments = Mapping[str, str | int]
@@ -32,7 +34,7 @@ BLOCKED: Final = "RabbitMQ is short of disk or memory and takes nothing until it
 _PERSISTENT: Final = 2
 _OFFSET: Final = "x-stream-offset"
 _CLOSE_S: Final = 1.0
-_FOREIGN: Final = (aiormq.exceptions.AMQPError, ConnectionError, OSError, RuntimeError)
+_FOREIGN: Final = (aiormq.exceptions.AMQPError, OSError, EOFError, RuntimeError)
 
 
 class Outcome(Enum):
@@ -125,9 +127,11 @@ class Link:
         connection, self._connection = self._connection, None
         self.lose("closed")
         if connection is not None:
-            with contextlib.suppress(*_FOREIGN, TimeoutError, asyncio.CancelledError):
-                async with asyncio.timeout(_CLOSE_S):
-                    await connection.close()
+            # Not awaited itself: where publishes were under way it may swallow being cancelled, and never end.
+            closing = asyncio.ensure_future(connection.close())
+            closing.add_done_callback(_hear)
+            await asyncio.wait({closing}, timeout=_CLOSE_S)
+            closing.cancel()
 
     async def limited(self, work: Awaitable[T], doing: str) -> T:
         """The result of some work; raises Unavailable where the connection is lost, TimedOut where it takes too long."""
@@ -136,6 +140,8 @@ class Link:
         try:
             done, _ = await asyncio.wait({task, lost}, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if task in done:
+                if task.cancelled():  # the library does that to whoever waits when a connection ends
+                    raise Unavailable(f"the connection to RabbitMQ was lost while {doing}: {self.reason}")
                 return task.result()
             if lost in done:
                 raise Unavailable(f"the connection to RabbitMQ was lost while {doing}: {self.reason}")
@@ -374,3 +380,9 @@ class StreamReader:
         await self._answer(self._wire.basic_ack(cast("int", message.delivery_tag), wait=False))
         headers = message.header.properties.headers or {}
         return Delivered(cast("int", headers[_OFFSET]), message.body)
+
+
+def _hear(closing: "asyncio.Future[None]") -> None:
+    """A connection that is ended has nothing more to say, whatever went wrong."""
+    if not closing.cancelled():
+        closing.exception()

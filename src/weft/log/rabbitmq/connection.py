@@ -88,6 +88,9 @@ class Connection:
                 await link.open()
             except (Unavailable, Invalid) as away:
                 self._reason = away.message
+            except Exception as failure:  # whatever it was, trying again is all there is to do
+                logger.exception("rabbitmq_connect_failed")
+                self._reason = repr(failure)
             else:
                 return link
             await asyncio.sleep(pause_s)

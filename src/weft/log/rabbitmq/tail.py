@@ -12,8 +12,8 @@ from weft.log.rabbitmq.cursor import Cursor
 from weft.log.rabbitmq.entry import MARKER, Entry, encode
 from weft.log.rabbitmq.ledger import Ledger
 
-PREFETCH: Final = 64
-Publish = Callable[[Message], "asyncio.Future[Outcome]"]
+PREFETCH: Final = 16
+"""Entries on their way to a reader; each holds at most about a mebibyte."""
 
 
 class Marks:
