@@ -12,6 +12,8 @@ MAX_LINES = 450
 # Each third-party package is imported only here. A new one has to be placed before it can be used.
 ANYWHERE = {"msgspec", "numpy", "pydantic", "pydantic_core", "starlette", "fastapi", "structlog"}
 PLACES = {
+    "aio_pika": ("log/rabbitmq/broker.py",),
+    "aiormq": ("log/rabbitmq/broker.py",),
     "aiosqlite": ("db/",),
     "alembic": ("db/",),
     "asyncpg": ("store/postgres/connect.py",),
@@ -28,6 +30,7 @@ PLACES = {
     "jsonschema_rs": ("core/", "ingest/"),
     "jwt": ("auth/",),
     "opentelemetry": ("api/", "app/", "log/kafka/log.py"),
+    "pamqp": ("log/rabbitmq/broker.py",),
     "prometheus_client": ("api/", "app/"),
     "psutil": ("api/", "app/", "ingest/"),
     "pwdlib": ("auth/",),
@@ -40,9 +43,9 @@ PLACES = {
     "uvicorn": ("app/", "api/uvicorn_protocol.py", "testing/"),
     "uvloop": ("app/",),
     "websockets": ("cli/",),
-    "xxhash": ("core/repeat.py", "log/sqlite/", "store/cursor.py", "store/parquet/"),
+    "xxhash": ("core/repeat.py", "log/repeats.py", "log/sqlite/", "store/cursor.py", "store/parquet/"),
     "yaml": ("app/", "cli/"),
-    "zstandard": ("api/", "log/sqlite/"),
+    "zstandard": ("api/", "log/sqlite/", "log/rabbitmq/"),
 }
 
 
