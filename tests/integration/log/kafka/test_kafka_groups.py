@@ -13,7 +13,7 @@ from weft.log.kafka.settings import KafkaSettings
 from weft.log.port import Log
 from weft.log.settings import LogSettings
 from weft.testing.factories import make_batch, make_row
-from weft.testing.log_ground import WAIT_S
+from weft.testing.log_ground import WAIT_S, read_all
 
 
 @pytest.fixture
@@ -102,6 +102,30 @@ async def test_processes_of_one_host_append_to_partitions_of_their_own(kafka_ser
         appended = [await log.append(make_batch(1)) for log in (one, other, one, other)]
         assert len({answer.partition for answer in appended}) == 2
         assert [answer.first_offset for answer in appended] == [0, 0, 1, 1]
+
+
+async def test_processes_that_share_a_partition_lose_nothing_and_time_never_runs_backwards(
+    kafka_server: KafkaServer, prefix: str
+) -> None:
+    async with (
+        open_log(kafka_server, prefix, append_partition=0) as one,
+        open_log(kafka_server, prefix, append_partition=0) as other,
+    ):
+
+        async def call(log: Log, number: int) -> list[tuple[int | None, str]]:
+            places: list[tuple[int | None, str]] = []
+            for turn in range(30):
+                batch = make_batch(5, times_us=[1_000_000 * turn + number + n for n in range(5)])
+                places.append(((await log.append(batch)).first_offset, batch.ids[0]))
+            return places
+
+        answers = await asyncio.gather(*(call(log, number) for number, log in enumerate((one, other, one, other))))
+        batches = await read_all(one, TopicPartition("events", 0))
+        ids = {batch.first_offset + n: event_id for batch in batches for n, event_id in enumerate(batch.ids)}
+        assert sorted(ids) == list(range(600))
+        assert all(ids[offset or 0] == event_id for places in answers for offset, event_id in places)
+        before = [batch.max_time_before_us or 0 for batch in batches]
+        assert before == sorted(before)
 
 
 async def test_an_answer_says_how_many_replicas_are_in_sync(kafka_server: KafkaServer, prefix: str) -> None:
