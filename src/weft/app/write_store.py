@@ -1,17 +1,25 @@
 """From the log into the store: who follows, who commits, and where poison goes."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
+
+import structlog
 
 from weft.core.batch import LogBatch
 from weft.core.clock import Clock
-from weft.core.errors import Conflict
+from weft.core.errors import Conflict, Unavailable
 from weft.core.position import Positions, TopicPartition
 from weft.log.dead_letter import set_aside
 from weft.log.port import Log
 from weft.store.port import EventStore
 from weft.store.writer import StoreWriter
 
+logger = structlog.get_logger(__name__)
+
 GROUP: Final = "store"
+_LONGEST_PAUSE_S: Final = 1.0
 
 
 async def write_store(log: Log, store: EventStore, clock: Clock) -> StoreWriter:
@@ -29,8 +37,22 @@ async def write_store(log: Log, store: EventStore, clock: Clock) -> StoreWriter:
     async def dead_letter(batch: LogBatch, attempts: int, reason: str) -> None:
         await set_aside(log, batch, attempts=attempts, reason=reason, clock=clock)
 
-    start = None if log.reach == "network" else _of_the_log(await store.flushed())
-    return StoreWriter(store, log.follow(GROUP, ["*"], start=start), commit=commit, dead_letter=dead_letter)
+    return StoreWriter(store, follow_for(store, log), commit=commit, dead_letter=dead_letter)
+
+
+async def follow_for(store: EventStore, log: Log) -> AsyncGenerator[LogBatch, None]:
+    """What a store has not taken yet, endlessly. Where the log goes away it is followed anew, from what is flushed by then."""
+    while True:
+        start = None if log.reach == "network" else _of_the_log(await store.flushed())
+        try:
+            async with aclosing(log.follow(GROUP, ["*"], start=start)) as batches:
+                async for batch in batches:
+                    yield batch
+        except Unavailable as away:
+            logger.warning("store_follow_delayed", reason=away.message)
+            await asyncio.sleep(min(away.retry_after_s, _LONGEST_PAUSE_S))
+        else:
+            return
 
 
 async def check_belonging(log: Log, store: EventStore) -> None:

@@ -1,13 +1,16 @@
 """A store and a log that do not belong together: without a word said, new events would be taken for stored ones."""
 
 import shutil
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from weft.app.write_store import GROUP, check_belonging
-from weft.core.errors import Conflict
-from weft.core.position import TopicPartition
+from weft.app.write_store import GROUP, check_belonging, follow_for
+from weft.core.batch import LogBatch
+from weft.core.errors import Conflict, Unavailable
+from weft.core.position import Positions, TopicPartition
 from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.store.parquet import ParquetStore
@@ -66,3 +69,34 @@ async def test_an_empty_store_may_be_filled_again_from_a_log_of_this_machine(tmp
         await log.commit(GROUP, await store.flushed())
     async with log_at(tmp_path / "log", clock) as log, store_at(tmp_path / "new", clock) as store:
         await check_belonging(log, store)
+
+
+class AwayNowAndThen(SqliteLog):
+    """A log whose followers lose it after each batch."""
+
+    async def follow(
+        self, group: str, topics: Sequence[str], *, start: Positions | None = None
+    ) -> AsyncGenerator[LogBatch, None]:
+        async for batch in super().follow(group, topics, start=start):
+            yield batch
+            raise Unavailable("the broker is away", retry_after_s=0)
+
+
+async def test_a_log_that_goes_away_is_followed_anew_from_what_the_store_has(tmp_path: Path, clock: ManualClock) -> None:
+    settings = LogSettings(segment_bytes=65_536, reserve_bytes=0, min_free_bytes=0)
+    async with (
+        AwayNowAndThen(f"sqlite://{tmp_path / 'log'}", settings=settings, clock=clock) as log,
+        store_at(tmp_path / "store", clock) as store,
+    ):
+        for _ in range(3):
+            await log.append(make_batch(5))
+        offsets: list[int] = []
+        async with aclosing(follow_for(store, log)) as batches:
+            async for batch in batches:
+                offsets.append(batch.first_offset)
+                await store.write([batch])
+                await store.flush()
+                if len(offsets) == 3:
+                    break
+
+        assert offsets == [0, 5, 10]
