@@ -174,3 +174,12 @@ def test_a_topic_may_be_kept_for_ever() -> None:
     settings = KafkaSettings(retention_by_topic_s={"audit": None}, min_in_sync_replicas=2)
     assert topic_config("audit.ledger", settings)["retention.ms"] == "-1"
     assert topic_config("audit.ledger", settings)["min.insync.replicas"] == "2"
+
+
+def test_passwords_stand_where_they_are_never_shown() -> None:
+    with pytest.raises(ValueError, match="client_secrets"):
+        KafkaSettings(client={"ssl.key.password": "hunter2"})
+    settings = KafkaSettings.model_validate({"client_secrets": {"ssl.key.password": "hunter2"}})
+    assert "hunter2" not in repr(settings)
+    kept = parse_address("kafka://one/?partitions=3", settings).settings.client_secrets
+    assert kept["ssl.key.password"].get_secret_value() == "hunter2"

@@ -114,6 +114,7 @@ class Client:
                 "security.protocol": "SASL_SSL",
             }
         self._common |= self._settings.client
+        self._common |= {name: secret.get_secret_value() for name, secret in self._settings.client_secrets.items()}
 
     def producer(self, on_error: Errors) -> Producer:
         """A producer that keeps order, sends nothing twice and calls nothing delivered that not all in-sync replicas have."""

@@ -1,6 +1,6 @@
 """Settings of the log on Kafka."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 DAY_S = 86_400.0
 MEBIBYTE = 1024 * 1024
@@ -107,3 +107,16 @@ class KafkaSettings(BaseModel):
         default_factory=dict[str, str],
         description="More settings of Kafka's own client by its names, such as security.protocol or ssl.ca.location.",
     )
+    client_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict[str, SecretStr],
+        description="The same for values that nobody shall read, such as ssl.key.password; never shown.",
+    )
+
+    @field_validator("client")
+    @classmethod
+    def _no_secrets(cls, client: dict[str, str]) -> dict[str, str]:
+        """What is shown by `weft config show` must hold no password."""
+        for name in client:
+            if "password" in name or "secret" in name:
+                raise ValueError(f"'{name}' belongs under log.kafka.client_secrets, which is never shown")
+        return client
