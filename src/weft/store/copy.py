@@ -6,7 +6,7 @@ copied before is stepped over: a copy that was interrupted is simply started aga
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -19,7 +19,7 @@ from weft.core.batch import LogBatch
 from weft.core.errors import Conflict
 from weft.core.event import Event, EventRow
 from weft.core.position import TopicPartition
-from weft.core.times import to_datetime
+from weft.core.times import DAY_US, to_datetime
 from weft.store.port import EventStore, check_adoption
 from weft.store.query import TopicCount
 
@@ -52,10 +52,16 @@ class Digests:
     """The digests of a store, by topic and month."""
 
     parts: dict[Part, Digest] = field(default_factory=dict[Part, Digest])
+    _days: dict[tuple[str, int], Digest] = field(default_factory=dict[tuple[str, int], Digest])
 
     def add(self, event: Event) -> None:
         """Take in an event."""
-        self.parts.setdefault((event.topic, f"{to_datetime(event.time_us):%Y-%m}"), Digest()).add(event)
+        day = (event.topic, event.time_us // DAY_US)
+        digest = self._days.get(day)
+        if digest is None:
+            month = f"{to_datetime(event.time_us):%Y-%m}"
+            digest = self._days[day] = self.parts.setdefault((event.topic, month), Digest())
+        digest.add(event)
 
     @property
     def events(self) -> int:
@@ -219,12 +225,14 @@ def _history_of(books: Sequence[TopicCount]) -> list[TopicCount]:
 
 def canonical(event: Event) -> bytes:
     """One text for one event, however its numbers were written and its names ordered. Its place in a log does not count."""
-    fields = {name: value for name, value in _fields(event).items() if name not in {"partition", "offset"}}
-    return json.dumps(_plain(fields), sort_keys=True, separators=(",", ":")).encode()
-
-
-def _fields(event: Event) -> Mapping[str, Any]:
-    return msgspec.structs.asdict(event)
+    values = (
+        *(event.topic, event.id, event.type, event.source, event.time_us, event.received_at_us, event.subject, event.severity),
+        *(event.user_id, event.session_id, event.correlation_id, event.tags, _plain(event.data), _plain(event.metadata)),
+    )
+    try:
+        return msgspec.json.encode(values, order="sorted")
+    except (OverflowError, msgspec.MsgspecError):  # whole numbers beyond 64 bits
+        return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _plain(value: Any) -> Any:
