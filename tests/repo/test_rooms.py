@@ -24,7 +24,7 @@ PLACES = {
     "email_validator": ("auth/",),
     "fastapi_swagger": ("api/docs_page.py",),
     "fastapi_users": ("auth/",),
-    "google_crc32c": ("log/sqlite/",),
+    "google_crc32c": ("log/frame.py",),
     "httpx": ("cli/",),
     "hypothesis": ("testing/",),
     "jsonschema_rs": ("core/", "ingest/"),
@@ -43,9 +43,9 @@ PLACES = {
     "uvicorn": ("app/", "api/uvicorn_protocol.py", "testing/"),
     "uvloop": ("app/",),
     "websockets": ("cli/",),
-    "xxhash": ("core/repeat.py", "log/repeats.py", "log/sqlite/", "store/cursor.py", "store/parquet/"),
+    "xxhash": ("core/repeat.py", "log/repeats.py", "log/kept.py", "store/cursor.py", "store/parquet/"),
     "yaml": ("app/", "cli/"),
-    "zstandard": ("api/", "log/sqlite/", "log/rabbitmq/"),
+    "zstandard": ("api/", "log/frame.py", "log/group.py", "log/sqlite/", "log/rabbitmq/"),
 }
 
 

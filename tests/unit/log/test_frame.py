@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from weft.core.errors import Corrupt
 from weft.core.ids import IdRange, new_ids
-from weft.log.sqlite.frame import Content, Frame, Header, checksum, pack, spread, unpack
+from weft.log.frame import Content, Frame, Header, checksum, pack, spread, unpack
 from weft.testing.factories import NOON_US
 
 COMPRESSOR = zstandard.ZstdCompressor(level=1)

@@ -4,8 +4,8 @@ import numpy as np
 
 from weft.core.times import SECOND_US
 from weft.log.bloom import BloomFilter
+from weft.log.kept import KeptRepeats
 from weft.log.repeats import Place, RepeatIndex
-from weft.log.sqlite.kept import KeptRepeats
 
 
 def keys(first: int, count: int) -> np.ndarray:

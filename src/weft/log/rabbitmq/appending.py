@@ -15,14 +15,14 @@ from weft.core.batch import Batch, LogBatch
 from weft.core.clock import Clock
 from weft.core.errors import Busy, Corrupt, Malformed, TimedOut, Unavailable, WeftError
 from weft.core.position import TopicPartition
+from weft.log.group import Group, Stored
 from weft.log.port import Appended
 from weft.log.rabbitmq.entry import GROUP, Entry, as_ends, encode, row_of
 from weft.log.rabbitmq.ownership import Owned
 from weft.log.repeats import Place
 from weft.log.settings import LogSettings
-from weft.log.sqlite.group import Group, Stored
-from weft.log.sqlite.segment import TopicEnd
-from weft.log.sqlite.unique import Unique
+from weft.log.topic_end import TopicEnd
+from weft.log.unique import Unique
 
 logger = structlog.get_logger(__name__)
 

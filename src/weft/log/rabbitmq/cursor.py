@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from weft.log.rabbitmq.broker import Delivered
 from weft.log.rabbitmq.entry import GROUP, HELLO, Entry, advance, as_topic_ends, decode
-from weft.log.sqlite.segment import TopicEnd
+from weft.log.topic_end import TopicEnd
 
 
 class Cursor:

@@ -14,8 +14,8 @@ import zstandard
 
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt
-from weft.log.sqlite.frame import Frame, Header, unpack
-from weft.log.sqlite.segment import TopicEnd
+from weft.log.frame import Frame, Header, unpack
+from weft.log.topic_end import TopicEnd
 
 HELLO: Final = 0
 GROUP: Final = 1

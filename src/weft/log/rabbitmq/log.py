@@ -12,6 +12,8 @@ from weft.core.clock import Clock
 from weft.core.erasure import Erasure
 from weft.core.errors import Busy, Conflict, Corrupt, TooLarge, Unavailable, Unsupported, WeftError
 from weft.core.position import Positions, TopicPartition
+from weft.log.group import Stored
+from weft.log.percentile import percentile
 from weft.log.port import Appended, Damage, Log, LogState, PartitionState, Retention
 from weft.log.rabbitmq.appending import Appender, AppendRequest, TickRequest
 from weft.log.rabbitmq.broker import Link
@@ -27,8 +29,6 @@ from weft.log.rabbitmq.shared import Shared
 from weft.log.recent import RecentBatches
 from weft.log.repeats import Place
 from weft.log.settings import LogSettings
-from weft.log.sqlite.group import Stored
-from weft.log.sqlite.state import percentile
 
 logger = structlog.get_logger(__name__)
 

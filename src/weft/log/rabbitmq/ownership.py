@@ -26,7 +26,7 @@ from weft.log.rabbitmq.names import Names
 from weft.log.rabbitmq.tail import PREFETCH, marker, write
 from weft.log.repeats import Place, RepeatIndex
 from weft.log.settings import LogSettings
-from weft.log.sqlite.segment import TopicEnd
+from weft.log.topic_end import TopicEnd
 
 logger = structlog.get_logger(__name__)
 

@@ -10,13 +10,13 @@ import zstandard
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt, TimedOut
 from weft.core.position import TopicPartition
+from weft.log.frame import Header
 from weft.log.rabbitmq.broker import StreamReader
 from weft.log.rabbitmq.connection import Connection
 from weft.log.rabbitmq.cursor import Checkpoints, Cursor
 from weft.log.rabbitmq.entry import MARKER, Entry, FrameRow, batch_of
 from weft.log.rabbitmq.names import Names
 from weft.log.recent import RecentBatches
-from weft.log.sqlite.frame import Header
 
 _PREFETCH: Final = 16
 _NEAR: Final = 128

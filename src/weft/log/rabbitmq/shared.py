@@ -20,7 +20,7 @@ from weft.log.rabbitmq.retired import Start, find_starts
 from weft.log.rabbitmq.settings import RabbitmqSettings
 from weft.log.rabbitmq.tail import LedgerTail, Marks, Tail, comes_back, marker, write
 from weft.log.settings import LogSettings
-from weft.log.sqlite.segment import TopicEnd
+from weft.log.topic_end import TopicEnd
 
 logger = structlog.get_logger(__name__)
 

@@ -18,19 +18,20 @@ from weft.core.batch import Batch, LogBatch
 from weft.core.clock import Clock
 from weft.core.errors import Corrupt, Malformed, StorageFull, TimedOut, Unavailable, WeftError
 from weft.core.times import SECOND_US
+from weft.log.group import Group, Stored
+from weft.log.kept import KeptRepeats
 from weft.log.port import Appended
 from weft.log.repeats import Place, RepeatIndex
 from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
-from weft.log.sqlite.group import Group, Stored
-from weft.log.sqlite.kept import KeptRepeats
 from weft.log.sqlite.live import Fenced, LiveSegment
 from weft.log.sqlite.partition import Ownership
 from weft.log.sqlite.reading import PartitionReader
+from weft.log.sqlite.remember import remember
 from weft.log.sqlite.reserve import Reserve
-from weft.log.sqlite.segment import TopicEnd
-from weft.log.sqlite.unique import Unique
 from weft.log.sqlite.wake import Bell
+from weft.log.topic_end import TopicEnd
+from weft.log.unique import Unique
 
 logger = structlog.get_logger(__name__)
 
@@ -115,7 +116,7 @@ class Appender:
     def open(self, floors: Mapping[str, int]) -> None:
         """Recover what the last owner left, then accept requests. Blocks. `floors`: see `LiveSegment.open`."""
         self.live.open(floors)
-        self._unique.rebuild(self.ownership.ledger, self._reader, self._clock.now_us())
+        remember(self._unique, self.ownership.ledger, self._reader, self._clock.now_us())
         self._reserve.fill()
         self.checkpointer.start()
         self._thread.start()

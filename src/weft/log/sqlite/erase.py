@@ -14,7 +14,7 @@ from weft.core.erasure import Erasure
 from weft.core.errors import Corrupt
 from weft.core.ids import IdRange
 from weft.core.watermark import max_time_us
-from weft.log.sqlite.frame import FLAG_TICK, Content, Frame, Header, checksum, pack, unpack
+from weft.log.frame import FLAG_TICK, Content, Frame, Header, checksum, pack, unpack
 from weft.log.sqlite.partition import upkeep_lock
 from weft.log.sqlite.reading import PartitionReader
 from weft.log.sqlite.segment import create_copy, file_name, insert_erased, insert_frame, replace_segment

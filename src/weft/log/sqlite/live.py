@@ -8,9 +8,9 @@ import apsw
 
 from weft.core.clock import Clock
 from weft.core.errors import Unavailable
+from weft.log.group import Stored
 from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
-from weft.log.sqlite.group import Stored
 from weft.log.sqlite.mend import mend
 from weft.log.sqlite.partition import Ownership, remove_segment, segments_in
 from weft.log.sqlite.recover import ends_of_trimmed, raise_to_floors, recover_ends

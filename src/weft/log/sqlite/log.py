@@ -17,6 +17,7 @@ from weft.core.erasure import Erasure
 from weft.core.errors import Busy, Conflict, Corrupt, Invalid, TooLarge, Unavailable
 from weft.core.position import Positions, TopicPartition
 from weft.core.times import SECOND_US
+from weft.log.percentile import percentile
 from weft.log.port import Appended, Damage, Log, LogState, Retention
 from weft.log.recent import RecentBatches
 from weft.log.settings import LogSettings
@@ -27,11 +28,12 @@ from weft.log.sqlite.groups import Groups
 from weft.log.sqlite.ledger import Gone
 from weft.log.sqlite.partition import Ownership, partitions_in
 from weft.log.sqlite.reading import PartitionReader
-from weft.log.sqlite.segment import TopicEnd, require_sqlite
-from weft.log.sqlite.state import partition_states, percentile, size_bytes
+from weft.log.sqlite.segment import require_sqlite
+from weft.log.sqlite.state import partition_states, size_bytes
 from weft.log.sqlite.trim import TrimRule, trim
 from weft.log.sqlite.upkeep import Upkeep, taken
 from weft.log.sqlite.wake import APPENDED, ERASED, ROLL, Ear
+from weft.log.topic_end import TopicEnd
 
 _ROLL_TIMEOUT_S: Final = 30.0
 _CHUNK_BYTES: Final = 4 * 1024 * 1024

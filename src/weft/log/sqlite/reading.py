@@ -14,11 +14,12 @@ import zstandard
 
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt
-from weft.log.sqlite.frame import Frame, Header, corrupt, unpack
+from weft.log.frame import Frame, Header, corrupt, unpack
 from weft.log.sqlite.ledger import Gone, Ledger
 from weft.log.sqlite.partition import folder_of, segments_in
-from weft.log.sqlite.segment import TopicEnd, file_name
+from weft.log.sqlite.segment import file_name
 from weft.log.sqlite.segment_reader import UNREADABLE, SegmentReader
+from weft.log.topic_end import TopicEnd
 
 logger = structlog.get_logger(__name__)
 

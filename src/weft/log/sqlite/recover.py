@@ -12,10 +12,11 @@ from typing import Final
 import zstandard
 
 from weft.core.errors import Corrupt
-from weft.log.sqlite.frame import unpack
+from weft.log.frame import unpack
 from weft.log.sqlite.ledger import Gone
-from weft.log.sqlite.segment import TopicEnd, file_name
+from weft.log.sqlite.segment import file_name
 from weft.log.sqlite.segment_reader import UNREADABLE, SegmentReader
+from weft.log.topic_end import TopicEnd
 
 _BATCH_MOST: Final = 2**22
 """More events than one batch can hold."""

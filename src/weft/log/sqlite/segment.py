@@ -5,7 +5,6 @@ one topic together and in order, and no second index is written.
 """
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
 from typing import Final, cast
@@ -13,7 +12,8 @@ from typing import Final, cast
 import apsw
 
 from weft.core.errors import Unavailable, Unsupported
-from weft.log.sqlite.frame import Frame
+from weft.log.frame import Frame
+from weft.log.topic_end import TopicEnd
 
 OFFSET_BITS: Final = 46
 NUMBERS: Final = 1 << (62 - OFFSET_BITS)
@@ -39,22 +39,6 @@ CREATE TABLE batch (
 );
 """
 _INSERT: Final = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
-
-@dataclass(slots=True)
-class TopicEnd:
-    """Where a topic of a partition stands: its number, the next offset, and totals since the very beginning."""
-
-    number: int
-    next_offset: int = 0
-    events_total: int = 0
-    repeats_total: int = 0
-    max_time_us: int | None = None
-    appended_at_us: int | None = None
-
-    def copy(self) -> "TopicEnd":
-        """Another one that can be changed."""
-        return replace(self)
 
 
 def require_sqlite() -> None:

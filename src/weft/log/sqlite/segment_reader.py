@@ -7,8 +7,9 @@ from typing import Any, Final, cast
 import apsw
 
 from weft.core.errors import Corrupt
-from weft.log.sqlite.frame import FLAG_TICK, Frame, Header
-from weft.log.sqlite.segment import BUSY_MS, FORMAT, OFFSET_BITS, TopicEnd, place_of, quoted
+from weft.log.frame import FLAG_TICK, Frame, Header
+from weft.log.sqlite.segment import BUSY_MS, FORMAT, OFFSET_BITS, place_of, quoted
+from weft.log.topic_end import TopicEnd
 
 UNREADABLE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError, apsw.SQLError)
 """What SQLite says when a segment file is damaged or gone."""

@@ -1,12 +1,12 @@
 """The state of the whole log, put together from partitions and groups."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from weft.core.position import TopicPartition
 from weft.log.port import PartitionState
 from weft.log.sqlite.ledger import Gone
-from weft.log.sqlite.segment import TopicEnd
+from weft.log.topic_end import TopicEnd
 
 NOTHING_GONE = Gone()
 
@@ -41,12 +41,6 @@ def partition_states(
 def size_bytes(root: Path) -> int:
     """What the segments take on disk, those being written included."""
     return sum(_size(path) for path in root.glob("partition-*/*.db*"))
-
-
-def percentile(values: Iterable[float], share: float) -> float | None:
-    """The value below which a share of all lies, or None where there is none."""
-    ordered: Sequence[float] = sorted(values)
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else None
 
 
 def _size(path: Path) -> int:

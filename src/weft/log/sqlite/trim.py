@@ -11,15 +11,15 @@ import numpy as np
 from weft.core.errors import Corrupt
 from weft.core.position import TopicPartition
 from weft.core.repeat import NO_KEY
+from weft.log.frame import Header
+from weft.log.kept import KeptRepeats
 from weft.log.repeats import RepeatIndex
-from weft.log.sqlite.frame import Header
-from weft.log.sqlite.kept import KeptRepeats
 from weft.log.sqlite.ledger import Gone
 from weft.log.sqlite.partition import remove_segment, upkeep_lock
 from weft.log.sqlite.segment import sync_folder
 from weft.log.sqlite.segment_reader import UNREADABLE
-from weft.log.sqlite.unique import Texts
 from weft.log.sqlite.upkeep import Upkeep
+from weft.log.unique import Texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from weft.core.clock import Clock
+from weft.log.kept import KeptRepeats
 from weft.log.settings import LogSettings
 from weft.log.sqlite.checkpoint import Checkpointer
-from weft.log.sqlite.kept import KeptRepeats
 from weft.log.sqlite.live import LiveSegment
 from weft.log.sqlite.partition import Ownership
 from weft.log.sqlite.reading import PartitionReader
-from weft.log.sqlite.segment import TopicEnd, file_name
+from weft.log.sqlite.segment import file_name
+from weft.log.topic_end import TopicEnd
 
 
 class Upkeep:

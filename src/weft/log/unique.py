@@ -4,15 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-import numpy as np
 
-from weft.core.batch import Batch, LogBatch, UInt64s
+from weft.core.batch import Batch, LogBatch
 from weft.core.repeat import NO_KEY
+from weft.log.group import Stored
+from weft.log.kept import KeptRepeats, within
 from weft.log.repeats import Place, RepeatIndex
-from weft.log.sqlite.group import Stored
-from weft.log.sqlite.kept import KeptRepeats, within
-from weft.log.sqlite.ledger import Ledger
-from weft.log.sqlite.reading import PartitionReader
 
 ReadPlace = Callable[[Place], Sequence[LogBatch]]
 """Reads what is left of a stored batch."""
@@ -57,30 +54,9 @@ class Unique:
         self._pending: dict[int, tuple[Texts, ...]] = {}
         self._read: dict[Place, list[Texts]] = {}
 
-    def rebuild(self, ledger: Ledger, reader: PartitionReader, now_us: int) -> None:
-        """Remember what the horizon holds, from the keys that stand beside the batches. Newest segments first, until enough."""
-        oldest_us = now_us - self.index.age_us
-        self._kept = within([KeptRepeats.from_bytes(*row) for row in ledger.kept_repeats()], oldest_us)
-        found: list[tuple[Place, UInt64s, int]] = []
-        count = 0
-        for number in reversed(reader.segments()):
-            facts = reader.facts(number)
-            if facts is None or count >= self.index.count:
-                break
-            names = {start.number: name for name, start in facts.starts.items()}
-            part = [
-                (
-                    Place(names[topic], header.first_offset, header.next_offset),
-                    RepeatIndex.salted(names[topic], np.frombuffer(packed, dtype=np.uint64)),
-                    header.received_last_us,
-                )
-                for topic, header, packed in reader.keys(number)
-                if header.received_last_us > oldest_us
-            ]
-            found[:0] = sorted(part, key=_received)
-            count += sum(len(keys) for _, keys, _ in part)
-        for place, keys, received_us in found:
-            self.index.add(place, keys, received_us, now_us)
+    def restore(self, kept: Sequence[KeptRepeats]) -> None:
+        """What stays of segments that were trimmed before."""
+        self._kept = list(kept)
 
     def begin(self) -> None:
         """A new group: what it holds is compared too, though it is not stored yet."""
@@ -144,7 +120,3 @@ class Unique:
         if place not in self._read:
             self._read[place] = [Texts(batch) for batch in self._read_place(place)]
         return self._read[place]
-
-
-def _received(remembered: tuple[Place, UInt64s, int]) -> int:
-    return remembered[2]

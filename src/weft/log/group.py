@@ -11,8 +11,8 @@ from weft.core.batch import Batch, LogBatch, UInt64s
 from weft.core.ids import IdRange
 from weft.core.repeat import NO_KEY
 from weft.core.watermark import max_time_us
-from weft.log.sqlite.frame import FLAG_TICK, Content, Frame, Header, checksum, pack, spread
-from weft.log.sqlite.segment import TopicEnd
+from weft.log.frame import FLAG_TICK, Content, Frame, Header, checksum, pack, spread
+from weft.log.topic_end import TopicEnd
 
 _NO_TIMES: Final = np.empty(0, dtype=np.int64)
 
