@@ -46,10 +46,6 @@ class TcpProxy:
         self._thread.join()
         self._loop.close()
 
-    def aim_at(self, target_port: int) -> None:
-        """Lead new connections to another port: for servers that have to know the proxy's before they begin."""
-        self._target_port = target_port
-
     def cut(self) -> None:
         """Drop every connection and refuse new ones."""
         self._call(self._set(Line.DEAD))

@@ -18,19 +18,23 @@ OpenLog = Callable[..., KafkaLog]
 
 
 @pytest.fixture(scope="module")
-def line() -> Generator[TcpProxy]:
-    """A line to the broker that can be cut; made before the broker, which has to know its port."""
-    with TcpProxy(0) as proxy:
+def stopped_broker(services_folder: Path) -> KafkaServer:
+    """A broker of this module alone, before it starts: it has to know the port of the line in front of it."""
+    return KafkaServer(services_folder / "mistreated-kafka")
+
+
+@pytest.fixture(scope="module")
+def line(stopped_broker: KafkaServer) -> Generator[TcpProxy]:
+    """A line to the broker that can be cut."""
+    with TcpProxy(stopped_broker.proxied_port) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
-def broker(services_folder: Path, line: TcpProxy) -> Generator[KafkaServer]:
-    """A broker of this module alone."""
-    server = KafkaServer(services_folder / "mistreated-kafka")
-    line.aim_at(server.proxied_port)
-    server.advertise(line.port)
-    yield from run_server(server, KAFKA)
+def broker(stopped_broker: KafkaServer, line: TcpProxy) -> Generator[KafkaServer]:
+    """The same broker, running."""
+    stopped_broker.advertise(line.port)
+    yield from run_server(stopped_broker, KAFKA)
 
 
 @pytest.fixture
