@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from weft.core.batch import LogBatch
 from weft.core.clock import Clock
-from weft.core.errors import Unavailable
+from weft.core.errors import Unavailable, WeftError
 from weft.core.position import TopicPartition
 from weft.store.postgres.connect import Again, NoPartition, Server, Unwritable
 from weft.store.postgres.months import Months
@@ -73,11 +73,13 @@ class Lanes:
     def _prepare(self, chunk: Sequence[LogBatch]) -> tuple[list[Prepared], Exception | None]:
         """The batches up to the first unreadable one, and what is wrong with that."""
         prepared: list[Prepared] = []
-        try:
-            for batch in chunk:
-                prepared.append(prepare(batch, self._cutoff_us(batch.topic)))  # noqa: PERF401 - those before a failure count
-        except Exception as failure:
-            return prepared, failure
+        for batch in chunk:
+            try:
+                prepared.append(prepare(batch, self._cutoff_us(batch.topic)))
+            except WeftError as failure:
+                return prepared, failure
+            except Exception as failure:  # whatever it is, it must not hold up the batches behind it
+                return prepared, corrupt(batch, repr(failure))
         return prepared, None
 
     async def _write_chunk(self, prepared: Sequence[Prepared]) -> None:
@@ -90,11 +92,13 @@ class Lanes:
                     await self._write_chunk([one])
                 return
             batch = prepared[0].batch
-            again = await asyncio.to_thread(prepare, batch, self._cutoff_us(batch.topic), doubted=True)
             try:
+                again = await asyncio.to_thread(prepare, batch, self._cutoff_us(batch.topic), doubted=True)
                 await self._transact([again])
-            except Unwritable:
-                raise corrupt(batch, str(refused)) from refused
+            except WeftError:
+                raise
+            except Exception as still:  # the server refuses it again, or it is beyond what can be taken apart here
+                raise corrupt(batch, str(refused)) from still
 
     async def _transact(self, prepared: Sequence[Prepared]) -> None:
         cutoffs = {some.batch.topic: self._cutoff_us(some.batch.topic) for some in prepared}

@@ -213,6 +213,16 @@ async def test_a_batch_that_cannot_be_stored_is_named_and_the_others_are_stored(
         assert (told.value.details["partition"], (await store.state()).events) == (1, 6)
 
 
+async def test_data_nested_beyond_what_anybody_can_read_is_named_and_holds_nobody_up(url: str) -> None:
+    deep = b'{"type":"custom","source":"test","data":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
+    async with store_at(url) as store:
+        with pytest.raises(Corrupt) as told:
+            await store.write([make_log_batch(3), replace(make_log_batch(1, first_offset=3), rows=deep)])
+        assert told.value.details == {"topic": "events", "partition": 0, "offset": 3}
+        await store.write([make_log_batch(2, first_offset=4)])
+        assert (await store.state()).events == 5
+
+
 async def test_a_question_that_takes_too_long_is_stopped(url: str, postgres_server: PostgresServer) -> None:
     database = url.rpartition("/")[2]
     async with store_at(url, question_timeout_s=0.2) as store:
