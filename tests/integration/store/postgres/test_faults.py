@@ -233,6 +233,19 @@ async def test_a_question_that_takes_too_long_is_stopped(url: str, postgres_serv
         assert (await store.state()).events == 10
 
 
+async def test_questions_share_as_many_connections_as_are_set_and_wait_in_line(
+    url: str, postgres_server: PostgresServer
+) -> None:
+    connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weft store questions'"
+    asked = f"{connections} AND datname = current_database()"
+    async with store_at(url, postgres={"pool_size": 2}) as store:
+        slowly = [store._ask(lambda link: link.rows("SELECT pg_sleep(0.1)::text")) for _ in range(6)]
+        answers = asyncio.gather(*slowly)
+        while not answers.done():
+            assert int(await asyncio.to_thread(postgres_server.psql, asked, database=url.rpartition("/")[2])) <= 2
+        assert len(await answers) == 6
+
+
 async def test_a_full_disk_is_told_as_such_and_the_store_goes_on_later(url: str, postgres_server: PostgresServer) -> None:
     """PostgreSQL's own words for it; filling a real disk is a long test."""
     database = url.rpartition("/")[2]
