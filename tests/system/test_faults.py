@@ -138,6 +138,7 @@ def wait_for_health(deployment: Deployment, role: str, check: str, status: str) 
 long = pytest.param(60.0, marks=[pytest.mark.soak, pytest.mark.timeout(400)])
 
 
+@pytest.mark.contract("SF-16", "SF-17")
 @pytest.mark.parametrize("hold_s", [0.5, long])
 def test_a_broker_that_is_killed_and_comes_back_loses_nothing(on_broker: Deployment, broker: Broker, hold_s: float) -> None:
     def kill() -> None:
@@ -170,6 +171,7 @@ def start_again(server: Server) -> None:
     server.start()
 
 
+@pytest.mark.contract("SF-17")
 @pytest.mark.parametrize("form", ["kafka", pytest.param("rabbitmq", marks=pytest.mark.soak)])
 def test_a_database_that_is_killed_again_and_again_loses_nothing_and_stops_no_intake(
     form: str, request: pytest.FixtureRequest, redis_server: RedisServer, services_folder: Path, tmp_path: Path
@@ -191,6 +193,7 @@ def test_a_database_that_is_killed_again_and_again_loses_nothing_and_stops_no_in
             assert not memory.refused, "the doors need no database to take events in"
 
 
+@pytest.mark.contract("SF-6", "SF-17")
 @pytest.mark.parametrize("form", ["kafka", pytest.param("rabbitmq", marks=pytest.mark.soak)])
 def test_without_redis_everything_goes_on(
     form: str, request: pytest.FixtureRequest, postgres_server: PostgresServer, services_folder: Path, tmp_path: Path

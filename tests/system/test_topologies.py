@@ -203,6 +203,7 @@ def test_a_role_that_is_killed_under_load_loses_and_doubles_nothing(deployment: 
     assert deployment.weft("verify", "--all").returncode == 0
 
 
+@pytest.mark.contract("SF-14")
 def test_a_rolling_restart_under_load_loses_and_refuses_nothing_for_good(deployment: Deployment) -> None:
     other = deployment.spawn("ingestion")
     other.url()
@@ -283,6 +284,7 @@ def wait_for_letters(deployment: Deployment, count: int) -> list[dict[str, objec
     return wait_until(listed, f"there never were {count} dead letters")
 
 
+@pytest.mark.contract("SF-14")
 def test_two_replicas_of_storage_share_the_work_and_one_takes_over(networked: Deployment) -> None:
     first, second = networked.processes["storage"], networked.spawn("storage")
     doors = [networked.processes["ingestion"], networked.spawn("ingestion")]  # each may have a partition to itself
