@@ -33,7 +33,9 @@ DEFAULT_EXCHANGE: Final = ""
 BLOCKED: Final = "RabbitMQ is short of disk or memory and takes nothing until it has some again"
 _PERSISTENT: Final = 2
 _OFFSET: Final = "x-stream-offset"
-_CLOSE_S: Final = 1.0
+_CHANNEL_CLOSE_S: Final = 1.0
+_CLOSE_S: Final = 8.0
+"""The library gives a dead line some 2 s; ended before that it leaves tasks behind that never end."""
 _FOREIGN: Final = (aiormq.exceptions.AMQPError, OSError, EOFError, RuntimeError)
 
 
@@ -108,6 +110,11 @@ class Link:
             ) from refused
         except TimeoutError as late:
             raise Unavailable(f"RabbitMQ at {self.address} did not answer in {self._timeout_s:g} s") from late
+        except aiormq.exceptions.InvalidFrameError as refused:
+            vhost = urlsplit(self._url).path.removeprefix("/") or "/"
+            raise Unavailable(
+                f"RabbitMQ at {self.address} lets us not into the virtual host '{vhost}': it is absent, forbidden or down"
+            ) from refused
         except _FOREIGN as failure:
             raise Unavailable(f"RabbitMQ at {self.address} cannot be reached: {failure}") from failure
         self._connection.close_callbacks.add(self._closed)
@@ -290,7 +297,7 @@ async def _ignore(message: DeliveredMessage) -> None:
 
 async def _close(channel: AbstractChannel) -> None:
     with contextlib.suppress(*_FOREIGN, TimeoutError):
-        async with asyncio.timeout(_CLOSE_S):
+        async with asyncio.timeout(_CHANNEL_CLOSE_S):
             await channel.close()
 
 

@@ -26,6 +26,7 @@ class Connection:
         self._link: Link | None = None
         self._reason = "not connected yet"
         self._keeping: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Connect for the first time. Raises Unavailable where the broker is away."""
@@ -40,7 +41,8 @@ class Connection:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
         if self._link is not None:
-            await self._link.close()
+            self._end(self._link)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         self._hide("the log is closed")
 
     @property
@@ -65,7 +67,7 @@ class Connection:
             await self._watch(link)
             self._hide(link.reason)
             logger.warning("rabbitmq_lost", address=link.address, reason=link.reason)
-            await link.close()
+            self._end(link)
             link = await self._again()
             logger.info("rabbitmq_connected", address=link.address)
             self._show(link)
@@ -95,6 +97,12 @@ class Connection:
                 return link
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, self._retry_max_s)
+
+    def _end(self, link: Link) -> None:
+        """Close a link without waiting for it: a dead line takes its time."""
+        task = asyncio.create_task(link.close(), name="rabbitmq-close")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _show(self, link: Link) -> None:
         self._link = link
