@@ -1,10 +1,11 @@
 """The engine behind a database address, with the promises each kind of database needs set on every connection."""
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Dialect, event, make_url
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from weft.core.errors import Invalid, Unsupported
@@ -59,7 +60,6 @@ def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
         options |= {
             "pool_size": settings.pool_size,
             "max_overflow": settings.max_overflow,
-            "pool_pre_ping": True,  # a connection that a restart left behind is replaced before anybody notices
             "connect_args": {
                 "timeout": settings.connect_timeout_s,
                 "command_timeout": settings.answer_timeout_s,
@@ -76,6 +76,8 @@ def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine.sync_engine, "checkout", _prove_alive(engine.sync_engine.dialect))
     return engine
 
 
@@ -86,6 +88,22 @@ def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
     few and small, so here the slower journal is the right price.
     """
     return "wal" if version >= _WAL_IS_SAFE else "truncate"
+
+
+def _prove_alive(dialect: Dialect) -> Callable[[Any, object, object], None]:
+    """A connection that a restart left behind is replaced before anybody notices, and all of its age with it.
+
+    SQLAlchemy's own ping takes a connection that is silent for one that is fine otherwise, so each of a pool would have to be
+    waited for.
+    """
+
+    def prove(connection: Any, _record: object, _proxy: object) -> None:
+        try:
+            dialect.do_ping(connection)
+        except Exception as dead:
+            raise InvalidatePoolError from dead
+
+    return prove
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

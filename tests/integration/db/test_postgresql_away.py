@@ -126,6 +126,33 @@ async def test_a_swallowed_connection_costs_no_more_than_the_time_allowed(postgr
         await database.close()
 
 
+async def test_one_silent_connection_is_enough_to_give_up_all_of_its_age(postgres_server: PostgresServer) -> None:
+    name = postgres_server.create_database().rsplit("/", 1)[1]
+    settings = DbSettings(connect_timeout_s=0.5, answer_timeout_s=0.5, pool_size=3, busy_timeout_s=5)
+    with TcpProxy(postgres_server.port) as proxy:
+        database = Database(postgres_server.url_of(name, port=proxy.port), settings=settings)
+
+        async def backends() -> set[int]:
+            barrier = asyncio.Barrier(3)
+
+            async def one() -> int:
+                async with database.reading() as session:
+                    pid: int = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                    await barrier.wait()
+                    return pid
+
+            return set(await asyncio.gather(*(one() for _ in range(3))))
+
+        before = await backends()
+        assert len(before) == 3
+        proxy.black_hole()
+        with pytest.raises(Unavailable):
+            await database.probe()
+        proxy.heal()
+        assert await backends() & before == set(), "each of them would have cost somebody a wait"
+        await database.close()
+
+
 async def test_a_pool_has_the_connections_it_was_given_and_no_more(postgres_server: PostgresServer) -> None:
     url = postgres_server.create_database()
     database = Database(url, settings=DbSettings(pool_size=2, max_overflow=1, busy_timeout_s=0.2))
