@@ -22,12 +22,28 @@ def with_resources(config: Path | None, data_dir: Path | None, work: "Callable[[
     from weft.core.clock import SystemClock
 
     settings = read_configuration(config, data_dir).settings
+    _keep_output_clean()
 
     async def run() -> T:
         async with Resources(settings, Needs(service="cli"), clock=SystemClock(), version=__version__) as resources:
             return await work(resources)
 
     return asyncio.run(run())
+
+
+def _keep_output_clean() -> None:
+    """What rooms have to say goes to standard error, and only where it is a warning: standard output is the answer."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 def with_accounts(config: Path | None, data_dir: Path | None, work: "Callable[[AuthParts], Awaitable[T]]") -> T:
