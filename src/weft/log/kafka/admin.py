@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any, Final, cast
 
 from weft.log.kafka.client import (
+    NO_SUCH_PLACE,
     Client,
     ConsumerGroupTopicPartitions,
     KafkaError,
@@ -20,7 +21,7 @@ START: Final = "start"
 END: Final = "end"
 
 _CREATE_TIMEOUT_S: Final = 10.0
-_GONE: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
+_GONE: Final = NO_SUCH_PLACE | {KafkaError.GROUP_ID_NOT_FOUND}
 
 Offsets = Sequence[KafkaPartition]
 
@@ -84,6 +85,14 @@ class Admin:
                 if not _is_gone(failure):
                     raise
         return found
+
+    def range(self, place: KafkaPartition) -> tuple[int, int] | None:
+        """First readable and next offset of a partition; None where there is no such partition.
+
+        A consumer could tell too, but one that lost its connections may go on saying that it knows no such partition.
+        """
+        starts, ends = self.offsets([place], START), self.offsets([place], END)
+        return (starts[place], ends[place]) if place in starts and place in ends else None
 
     def groups(self) -> list[str]:
         """The groups there are."""

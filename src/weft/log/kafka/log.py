@@ -56,9 +56,9 @@ class KafkaLog(Log):
         self._admin = Admin(client)
         self._topics = Topics(client, self._admin)
         self._topics.on_made = self._discover
-        self._marks = Marks(client, self._topics)
+        self._marks = Marks(client, self._admin, self._topics)
         self._keeper = Keeper(self._admin, self._topics, self._marks, self._address.settings)
-        self._reader = PartitionReader(client, self._topics)
+        self._reader = PartitionReader(client, self._admin, self._topics)
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="kafka-read")
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="kafka-keep")
         try:

@@ -7,8 +7,9 @@ from threading import Lock
 from typing import Final
 
 from weft.core.position import TopicPartition
+from weft.log.kafka.admin import Admin
 from weft.log.kafka.assemble import Assembler, weft_headers
-from weft.log.kafka.client import LATE, Client, Consumer, KafkaError, KafkaException, Message, headers_of
+from weft.log.kafka.client import END_REACHED, LATE, Client, Consumer, KafkaError, KafkaException, Message, headers_of
 from weft.log.kafka.client import TopicPartition as KafkaPartition
 from weft.log.kafka.message import unpack_stamp
 from weft.log.kafka.topics import Topics
@@ -31,8 +32,9 @@ class Mark:
 class Marks:
     """Looks single messages up. Blocks: for threads, not for the loop. Messages never change, so what was seen is kept."""
 
-    def __init__(self, client: Client, topics: Topics) -> None:
+    def __init__(self, client: Client, admin: Admin, topics: Topics) -> None:
         self._client = client
+        self._admin = admin
         self._topics = topics
         self._timeout_s = client.address.settings.request_timeout_s
         self._consumer: Consumer | None = None
@@ -42,16 +44,22 @@ class Marks:
     def close(self) -> None:
         """Let go of the brokers."""
         with self._lock:
-            if self._consumer is not None:
-                self._consumer.close()
-                self._consumer = None
+            self._drop()
+
+    def _drop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
 
     def range(self, at: TopicPartition) -> tuple[int, int]:
-        """First readable and next offset of a partition, asked of its broker. Raises KafkaException."""
-        with self._lock:
-            place = KafkaPartition(self._topics.kafka_name(at.topic), at.partition)
-            consumer = self._open()
-            return self._client.patiently(lambda: consumer.get_watermark_offsets(place, timeout=self._timeout_s))
+        """First readable and next offset of a partition that is there. Raises KafkaException."""
+        return self._client.patiently(lambda: self._range(at))
+
+    def _range(self, at: TopicPartition) -> tuple[int, int]:
+        found = self._admin.range(KafkaPartition(self._topics.kafka_name(at.topic), at.partition))
+        if found is None:
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+        return found
 
     def _open(self) -> Consumer:
         if self._consumer is None:
@@ -89,8 +97,12 @@ class Marks:
         consumer.assign([KafkaPartition(name, number, offset) for (name, number), (_, offset) in names.items()])
         try:
             return self._collect(consumer, names)
+        except KafkaException:
+            self._drop()  # a new one finds the brokers again
+            raise
         finally:
-            consumer.unassign()
+            if self._consumer is not None:
+                self._consumer.unassign()
 
     def _collect(
         self, consumer: Consumer, waiting: dict[tuple[str, int], tuple[TopicPartition, int]]
@@ -103,8 +115,11 @@ class Marks:
                 if time.monotonic() > give_up_s:
                     raise KafkaException(KafkaError(LATE))
                 continue
+            error = message.error()
+            if error is not None and error.code() != END_REACHED:
+                continue  # it goes on trying
             place = waiting.pop((message.topic() or "", message.partition() or 0), None)
-            if place is not None and message.error() is None and message.offset() == place[1]:
+            if place is not None and error is None and message.offset() == place[1]:
                 found[place] = mark_of(place[0], message)
         return found
 

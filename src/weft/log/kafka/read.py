@@ -7,6 +7,7 @@ from typing import Final
 from weft.core.batch import LogBatch
 from weft.core.errors import Unavailable
 from weft.core.position import TopicPartition
+from weft.log.kafka.admin import Admin
 from weft.log.kafka.assemble import Assembler, weft_headers
 from weft.log.kafka.client import (
     END_REACHED,
@@ -29,8 +30,9 @@ _AT_ONCE: Final = 1000
 class PartitionReader:
     """Reads partitions one after the other. Blocks: for one thread, not for the loop."""
 
-    def __init__(self, client: Client, topics: Topics) -> None:
+    def __init__(self, client: Client, admin: Admin, topics: Topics) -> None:
         self._client = client
+        self._admin = admin
         self._topics = topics
         self._timeout_s = client.address.settings.request_timeout_s
         self._consumer: Consumer | None = None
@@ -43,20 +45,29 @@ class PartitionReader:
 
     def read(self, at: TopicPartition, offset: int, max_bytes: int) -> Sequence[LogBatch]:
         """At least one batch where there is any, then up to about `max_bytes`. An offset inside a batch gives all of it."""
-        consumer = self._consumer = self._consumer or self._client.consumer(_ignore)
         place = KafkaPartition(self._topics.kafka_name(at.topic), at.partition)
         try:
-            start, end = self._client.patiently(lambda: consumer.get_watermark_offsets(place, timeout=self._timeout_s))
-            if offset >= end:
+            bounds = self._client.patiently(lambda: self._admin.range(place)) if self._is_there(at) else None
+            if bounds is None or offset >= bounds[1]:
                 return []
-            return self._read(consumer, at, max(offset, start), start, max_bytes)
+            consumer = self._consumer = self._consumer or self._client.consumer(_ignore)
+            found = self._read(consumer, at, max(offset, bounds[0]), bounds[0], max_bytes)
+            consumer.unassign()
         except KafkaException as failure:
+            self.close()  # a new consumer finds the brokers again
             error = error_of(failure)
             if error is not None and error.code() in NO_SUCH_PLACE:
                 return []
             raise self._client.unavailable(failure) from failure
-        finally:
-            consumer.unassign()
+        except Unavailable:
+            self.close()
+            raise
+        return found
+
+    def _is_there(self, at: TopicPartition) -> bool:
+        if self._topics.in_sync(at) is None:
+            self._topics.look(at.topic)
+        return self._topics.in_sync(at) is not None
 
     def _read(self, consumer: Consumer, at: TopicPartition, offset: int, start: int, max_bytes: int) -> Sequence[LogBatch]:
         self._assign(consumer, at, offset)
