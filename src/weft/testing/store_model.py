@@ -172,7 +172,7 @@ def _metric(asked: Aggregate, values: Iterable[Any]) -> float | int | None:
     if asked.metric == "count":
         return len(present)
     if asked.metric == "distinct":
-        return len({(isinstance(value, bool), value) for value in present})
+        return len({(type(value) in (bool, list, dict), _as_key(value)) for value in present})
     numbers = [number for number in map(number_of, present) if number is not None]
     return _METRICS[asked.metric](numbers) if numbers else None
 
@@ -182,8 +182,11 @@ def _key(event: Event, name: str, interval_us: int | None) -> Any:
     if name in widths:
         return event.time_us // widths[name] * widths[name]
     value = value_of(event, name)
-    if value is MISSING:
-        return None
+    return None if value is MISSING else _as_key(value)
+
+
+def _as_key(value: Any) -> Any:
+    """Lists and objects as JSON text."""
     return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
 
 
