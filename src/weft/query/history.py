@@ -6,7 +6,7 @@ import msgspec
 
 from weft.core import times
 from weft.core.clock import Clock
-from weft.core.times import DAY_US
+from weft.core.times import DAY_US, EARLIEST_US, LATEST_US
 from weft.query.parameters import HistoryQuery
 from weft.query.shapes import Pagination
 from weft.store.port import EventStore
@@ -41,7 +41,8 @@ class Buckets:
 def buckets_of(query: HistoryQuery, clock: Clock) -> Buckets:
     """The intervals of a question; without an end it ends now, without a start it begins 24 hours before its end."""
     end_us = clock.now_us() if query.end is None else query.end
-    return Buckets(start_us=end_us - DAY_US if query.start is None else query.start, end_us=end_us, interval_us=query.interval)
+    start_us = max(end_us - DAY_US, EARLIEST_US) if query.start is None else query.start
+    return Buckets(start_us=start_us, end_us=end_us, interval_us=query.interval)
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ async def history(store: EventStore, query: HistoryQuery, buckets: Buckets) -> l
 
 def _shown(row: TrendRow) -> Interval:
     return Interval(
-        timestamp=times.to_text(row.start_us),
+        timestamp=times.to_text(min(max(row.start_us, EARLIEST_US), LATEST_US)),  # an interval may begin outside the calendar
         events_total=row.events_total,
         unique_users=row.unique_users,
         error_count=row.error_count,

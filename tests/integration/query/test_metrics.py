@@ -251,3 +251,18 @@ async def test_many_watchers_get_the_same_frame(open_lab: Any) -> None:
         assert len(set(frames)) == 1
         for socket in sockets:
             await socket.close()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"end": "0001-01-01T00:00:00Z"},
+        {"end": "0001-01-02T00:00:00Z"},
+        {"start": "0001-01-01T00:00:00+14:00", "end": "0001-01-02T00:00:00Z"},
+        {"start": "9999-12-31T12:00:00Z", "end": "9999-12-31T23:59:59-14:00"},
+    ],
+)
+async def test_a_range_at_the_edge_of_the_calendar_is_answered(open_lab: Any, asked: dict[str, str]) -> None:
+    async with open_lab() as lab:
+        body = await lab.get("/metrics/historical", interval="1d", **asked)
+        assert all(row["events_total"] == 0 for row in body["data"])
