@@ -76,6 +76,8 @@ class TcpProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(2):  # a transport is closed in the turn of the loop after it was aborted
+            await asyncio.sleep(0)
 
     async def _set(self, line: Line) -> None:
         self._line = line
