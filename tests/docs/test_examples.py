@@ -30,8 +30,10 @@ class Example:
 
 
 def examples_of(page: Path) -> list[Example]:
-    found = [(match["kind"].strip(), match["text"]) for match in FENCE.finditer(page.read_text(encoding="utf-8"))]
-    after = [*found[1:], ("", "")]
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"^[ \t]+```", text, re.MULTILINE), f"{page.name} has an indented example, which would not be run"
+    found = [(match["kind"].strip(), match["text"]) for match in FENCE.finditer(text)]
+    after = [*found, ("", "")][1:]
     return [
         Example(text, shown if shown_kind == "text output" else None)
         for (kind, text), (shown_kind, shown) in zip(found, after, strict=True)
