@@ -90,7 +90,8 @@ class KafkaServer(Server):
             "transaction.state.log.num.partitions=2",
             "group.initial.rebalance.delay.ms=0",
             "auto.create.topics.enable=false",
-            "log.retention.check.interval.ms=3600000",  # tests have clocks of their own
+            "log.initial.task.delay.ms=3600000",  # tests have clocks of their own: Kafka shall remove nothing by its own
+            "log.retention.check.interval.ms=3600000",
             "broker.heartbeat.interval.ms=300",
             "broker.session.timeout.ms=2000",  # so long a killed broker waits before it may come back
             "num.network.threads=2",
