@@ -13,15 +13,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long form of tests that have one (make soak)")
 
 
-SERVERS = frozenset({"postgres_server", "redis_server", "kafka_server", "rabbitmq_server"})
-SERVER_WORDS = frozenset({"postgres", "postgresql", "redis", "kafka", "rabbitmq"})
+GROUPS = {
+    "kafka": frozenset({"kafka_server", "kafka"}),
+    "rabbitmq": frozenset({"rabbitmq_server", "rabbitmq"}),
+    "databases": frozenset({"postgres_server", "redis_server", "postgres", "postgresql", "redis"}),
+}
+"""Tests that one worker of a parallel run has to itself, by the fixtures they ask for and the parameters they have; the first
+that fits counts. A broker takes long to start, so it does so once; PostgreSQL and Redis take a second and may start twice."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if needs_a_server(item):
-            item.add_marker(pytest.mark.xdist_group("services"))
+        group = group_of(item)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
     if config.getoption("--soak"):
         return
     skip = pytest.mark.skip(reason="the long form; runs with --soak")
@@ -30,12 +36,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
-def needs_a_server(item: pytest.Item) -> bool:
-    """Whether a test stands on real servers, which one worker of a parallel run shall have to itself: it asks for their
-    fixtures, or a parameter of it names one."""
-    words = getattr(item, "callspec", None)
-    named = {value for value in words.params.values() if isinstance(value, str)} if words is not None else set[str]()
-    return not SERVERS.isdisjoint(getattr(item, "fixturenames", ())) or not SERVER_WORDS.isdisjoint(named)
+def group_of(item: pytest.Item) -> str | None:
+    """The group of a test that stands on real servers: it asks for their fixtures, or a parameter of it names one."""
+    call = getattr(item, "callspec", None)
+    words = {value for value in call.params.values() if isinstance(value, str)} if call is not None else set[str]()
+    words |= set(getattr(item, "fixturenames", ()))
+    return next((group for group, servers in GROUPS.items() if not servers.isdisjoint(words)), None)
 
 
 @pytest.fixture
