@@ -251,18 +251,26 @@ def test_a_stop_ends_the_doors_first_and_the_store_last(tmp_path: Path) -> None:
         again.kill()
 
 
+# In every run a process that is killed is a test of its own, above.
 @pytest.mark.timeout(300)
-def test_under_load_processes_end_die_and_lose_their_supervisor_and_no_event_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param([signal.SIGTERM], id="short"),
+        pytest.param([signal.SIGTERM, signal.SIGKILL] * 3, id="long", marks=pytest.mark.soak),
+    ],
+)
+def test_under_load_processes_end_die_and_lose_their_supervisor_and_no_event_is_lost(
+    tmp_path: Path, rounds: list[signal.Signals]
+) -> None:
     crew = Crew(tmp_path, "--processes", "2", "--service", "ingestion").up()
     memory = Memory()
     clients = Clients(lambda: [crew.shared_url("ingestion")], memory, random.Random(1))
     clients.start()
     try:
-        for victim, number, told in (
-            (crew.pids()[0], signal.SIGTERM, "process_starts_again"),
-            (crew.pids()[1], signal.SIGKILL, "process_ended"),
-        ):
-            taken = len(memory.acknowledged)
+        for number in rounds:
+            victim, taken = crew.pids()[0], len(memory.acknowledged)
+            told = "process_starts_again" if number == signal.SIGTERM else "process_ended"
             os.kill(victim, number)
             wait_until(lambda told=told: told in crew.text or None, "the supervisor did not notice")
             wait_until(lambda victim=victim: crew.is_replaced(victim), "nobody took its place")

@@ -285,6 +285,7 @@ def wait_for_letters(deployment: Deployment, count: int) -> list[dict[str, objec
 
 
 @pytest.mark.contract("SF-14")
+@pytest.mark.parametrize("networked", [pytest.param("kafka", marks=pytest.mark.soak), "rabbitmq"], indirect=True)
 def test_two_replicas_of_storage_share_the_work_and_one_takes_over(networked: Deployment) -> None:
     first, second = networked.processes["storage"], networked.spawn("storage")
     doors = [networked.processes["ingestion"], networked.spawn("ingestion")]  # each may have a partition to itself
