@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.deployment import ROLES, Deployment, Process, wait_until
 from tests.system.every_event import check_every_event, wait_until_settled
+from tests.system.forms import shortly_in
 from tests.system.load import Clients, Memory
 from tests.system.poison import put_poison
 
@@ -59,6 +60,7 @@ def test_an_event_that_was_posted_is_found_by_every_role_that_reads(deployment: 
         assert client.get("/api/v1/verdict").json()["level"] in {"fine", "unknown"}
 
 
+@shortly_in("together", "kafka")
 def test_what_was_acknowledged_is_there_after_a_restart(deployment: Deployment) -> None:
     before = post(deployment, *[CLICK] * 50)
 
@@ -69,6 +71,7 @@ def test_what_was_acknowledged_is_there_after_a_restart(deployment: Deployment) 
     wait_for_stored(deployment, before + after)
 
 
+@shortly_in("together", "rabbitmq")
 def test_what_was_acknowledged_is_there_after_every_process_was_killed(deployment: Deployment) -> None:
     before = post(deployment, *[CLICK] * 50)
 
@@ -82,6 +85,7 @@ def test_what_was_acknowledged_is_there_after_every_process_was_killed(deploymen
 @pytest.mark.contract(
     "SF-25", "SF-26", "SF-37", "SF-39", "SF-41", "SF-42", "SF-43", "SF-44", "SF-45", "SF-69", "SF-23", "HC-362"
 )
+@shortly_in("apart", "rabbitmq")
 def test_every_role_answers_for_itself(deployment: Deployment) -> None:
     for role in ROLES:
         check_operations(deployment, role)
@@ -102,6 +106,7 @@ def check_operations(deployment: Deployment, role: str) -> None:
         assert client.get("/openapi.json").json()["info"]["title"] == "Weft"
 
 
+@shortly_in("apart")
 @pytest.mark.contract("SF-27", "SF-28")
 def test_the_command_line_notices_that_a_role_died(deployment: Deployment) -> None:
     role = "storage"
@@ -121,6 +126,7 @@ def test_the_command_line_notices_that_a_role_died(deployment: Deployment) -> No
         assert deployment.weft("health", "--service", other).returncode == 0
 
 
+@shortly_in("apart", "rabbitmq")
 def test_the_roles_that_live_go_on_when_the_store_dies_and_it_catches_up(deployment: Deployment) -> None:
     before = post(deployment, CLICK)
     wait_for_stored(deployment, before)
@@ -149,6 +155,7 @@ def test_a_second_process_for_a_store_of_one_machine_is_refused_with_a_sentence(
     assert "weft:" in second.text
 
 
+@shortly_in("apart", "kafka", "rabbitmq")
 def test_two_processes_take_events_in_at_once(deployment: Deployment) -> None:
     second = deployment.spawn("ingestion")
     first_ids = post(deployment, *[CLICK] * 10)
@@ -162,6 +169,7 @@ def test_two_processes_take_events_in_at_once(deployment: Deployment) -> None:
     wait_for_stored(deployment, [*first_ids, *answer.json()["data"]["event_ids"], "mine-1"])
 
 
+@shortly_in("together", "rabbitmq")
 def test_an_erased_event_is_gone_everywhere(deployment: Deployment) -> None:
     kept = post(deployment, CLICK)
     post(deployment, {**CLICK, "source": "wrong"})
@@ -177,6 +185,7 @@ def test_an_erased_event_is_gone_everywhere(deployment: Deployment) -> None:
     assert deployment.weft("verify", "--all").returncode == 0
 
 
+@shortly_in("together", "rabbitmq")
 def test_no_process_leaves_threads_or_files_that_keep_it_from_ending(deployment: Deployment) -> None:
     began = time.monotonic()
 
@@ -186,6 +195,7 @@ def test_no_process_leaves_threads_or_files_that_keep_it_from_ending(deployment:
     assert list((deployment.data_dir / "run").iterdir()) == []
 
 
+@shortly_in("together", "kafka", "rabbitmq")
 @pytest.mark.parametrize("role", ["ingestion", "storage", "dashboard"])
 def test_a_role_that_is_killed_under_load_loses_and_doubles_nothing(deployment: Deployment, role: str) -> None:
     memory = Memory()
@@ -203,6 +213,7 @@ def test_a_role_that_is_killed_under_load_loses_and_doubles_nothing(deployment: 
     assert deployment.weft("verify", "--all").returncode == 0
 
 
+@shortly_in("together", "kafka", "rabbitmq")
 @pytest.mark.contract("SF-14")
 def test_a_rolling_restart_under_load_loses_and_refuses_nothing_for_good(deployment: Deployment) -> None:
     other = deployment.spawn("ingestion")
@@ -232,6 +243,7 @@ def wait_for_acknowledged(memory: Memory, more: int, *, within_s: float = 40.0) 
     )
 
 
+@shortly_in("together", "kafka", "rabbitmq")
 def test_a_new_reader_reads_everything_from_the_beginning(deployment: Deployment) -> None:
     before = post(deployment, *[CLICK] * 30)
     wait_for_stored(deployment, before)
@@ -260,6 +272,7 @@ def sent_events(lines: Iterator[str], count: int) -> list[str]:
     return found
 
 
+@shortly_in("together", "rabbitmq")
 def test_a_dead_letter_is_listed_and_handed_in_again_and_blocks_nobody(deployment: Deployment) -> None:
     before = post(deployment, CLICK)
     put_poison(deployment)

@@ -79,6 +79,7 @@ class Load:
         assert len(found) == len(set(found)), "an event that was appended once stands there twice"
 
 
+@pytest.mark.soak  # tests/system/test_faults.py does it to a whole deployment in every run
 async def test_killed_and_restarted_the_broker_has_all_that_was_acknowledged(broker: KafkaServer, open_log: OpenLog) -> None:
     followed: set[str] = set()
 

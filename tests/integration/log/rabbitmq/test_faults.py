@@ -128,6 +128,7 @@ async def test_a_killed_broker_loses_nothing_and_appends_go_on_when_it_is_back(
         await nothing_is_lost(log, found)
 
 
+@pytest.mark.soak  # tests/system/test_faults.py does it to a whole deployment in every run
 async def test_a_frozen_broker_is_waited_for_no_longer_than_the_limit(
     rabbitmq_server: RabbitmqServer, open_log: OpenLog
 ) -> None:
@@ -144,6 +145,7 @@ async def test_a_frozen_broker_is_waited_for_no_longer_than_the_limit(
         await nothing_is_lost(log, found)
 
 
+@pytest.mark.soak  # tests/system/test_faults.py does it to a whole deployment in every run
 async def test_a_line_that_swallows_everything_is_noticed_and_made_anew(
     rabbitmq_server: RabbitmqServer, vhost: str, open_log: OpenLog
 ) -> None:
