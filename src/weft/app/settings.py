@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.alerts.settings import AlertsSettings
 from weft.api.settings import ApiSettings
 from weft.auth.settings import AuthSettings
 from weft.cache.settings import CacheSettings
@@ -13,6 +14,7 @@ from weft.ingest.settings import IngestSettings
 from weft.log.settings import LogSettings
 from weft.query.settings import QuerySettings
 from weft.store.settings import StoreSettings
+from weft.stream.settings import StreamSettings
 
 Environment = Literal["development", "staging", "production"]
 
@@ -95,3 +97,5 @@ class Settings(BaseModel):
     auth: AuthSettings = AuthSettings()
     ingest: IngestSettings = IngestSettings()
     query: QuerySettings = QuerySettings()
+    stream: StreamSettings = StreamSettings()
+    alerts: AlertsSettings = AlertsSettings()

@@ -14,6 +14,13 @@ class Scope(StrEnum):
     EVENTS_ERASE = "events:erase"
     DEAD_LETTERS_REPLAY = "dead-letters:replay"
     VERDICT_READ = "verdict:read"
+    QUERIES_READ = "queries:read"
+    QUERIES_WRITE = "queries:write"
+    ALERTS_READ = "alerts:read"
+    ALERTS_HANDLE = "alerts:handle"
+    RULES_WRITE = "rules:write"
+    CHANNELS_MANAGE = "channels:manage"
+    DASHBOARDS_WRITE = "dashboards:write"
     KEYS_MANAGE = "keys:manage"
     USERS_MANAGE = "users:manage"
 
@@ -26,8 +33,24 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-_USER: Final = frozenset({Scope.EVENTS_READ, Scope.EVENTS_WRITE, Scope.VERDICT_READ})
-_OPERATOR: Final = _USER | {Scope.DEAD_LETTERS_REPLAY, Scope.KEYS_MANAGE}
+_USER: Final = frozenset(
+    {
+        Scope.EVENTS_READ,
+        Scope.EVENTS_WRITE,
+        Scope.VERDICT_READ,
+        Scope.QUERIES_READ,
+        Scope.ALERTS_READ,
+        Scope.DASHBOARDS_WRITE,
+    }
+)
+_OPERATOR: Final = _USER | {
+    Scope.DEAD_LETTERS_REPLAY,
+    Scope.KEYS_MANAGE,
+    Scope.QUERIES_WRITE,
+    Scope.ALERTS_HANDLE,
+    Scope.RULES_WRITE,
+    Scope.CHANNELS_MANAGE,
+}
 SCOPES_OF: Final[dict[Role, frozenset[Scope]]] = {
     Role.USER: _USER,
     Role.OPERATOR: _OPERATOR,

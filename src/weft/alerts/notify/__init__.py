@@ -1,0 +1,1 @@
+"""Channels: how people and programs are told, and the worker that delivers what was intended."""
