@@ -7,12 +7,13 @@ from typing import Any, Final
 import msgspec
 
 from weft.core.times import HOUR_US
-from weft.store.asking import KEY_FIELDS, TEXT_FIELDS, TIME_KEYS, check_groups, in_order
+from weft.store.asking import check_groups, in_order
 from weft.store.parquet.conditions import Parameters, json_path
 from weft.store.parquet.engine import Engine
 from weft.store.parquet.scan import HOUR, Scan, floored
 from weft.store.parquet.tally import tally
 from weft.store.query import Aggregate, Group, Series, SeriesColumns, Trend, TrendRow
+from weft.store.terms import key_of, value_of
 
 _NUMBERS: Final = {
     "time": "epoch_us(time)",
@@ -48,9 +49,10 @@ def _rows(engine: Engine, scan: Scan, asked: Aggregate) -> Sequence[Any]:
     if scan.is_empty:
         return []
     parameters = Parameters()
+    wording = _Wording(parameters)
     names = [f"k{index}" for index in range(len(asked.group_by))]
-    keys = [f"{_key(key, asked, parameters)} AS {name}" for key, name in zip(asked.group_by, names, strict=True)]
-    columns = ", ".join([*keys, f"{_value(asked, parameters)} AS v"])
+    keys = [f"{key_of(key, asked, wording)} AS {name}" for key, name in zip(asked.group_by, names, strict=True)]
+    columns = ", ".join([*keys, f"{value_of(asked, wording)} AS v"])
     metric = ", ".join([*names, _FUNCTIONS[asked.metric]])
     grouping = f" GROUP BY {', '.join(names)}" if names else ""
     sql = f"SELECT {metric} FROM ({scan.sql(columns, parameters)}){grouping} LIMIT {asked.limit + 1}"
@@ -78,7 +80,7 @@ def answer_series(engine: Engine, scan: Scan, asked: Series) -> SeriesColumns:
         return SeriesColumns(bucket_us=bucket_us)
     parameters = Parameters()
     bucket = f"(epoch_us(time) - {parameters.add(start_us)}) // {parameters.add(bucket_us)}"
-    columns = f"{bucket} AS b, {_number(asked.field, parameters)} AS v, time, id"
+    columns = f"{bucket} AS b, {_Wording(parameters).number(asked.field)} AS v, time, id"
     sql = (
         "SELECT b, min(v), max(v), avg(v), arg_max(v, (time, id)), count(*)"
         f" FROM ({scan.sql(columns, parameters)}) WHERE isfinite(v) GROUP BY b ORDER BY b"
@@ -95,45 +97,36 @@ def answer_series(engine: Engine, scan: Scan, asked: Series) -> SeriesColumns:
     )
 
 
-def _number(field: str, parameters: Parameters) -> str:
-    """A field as a number, perhaps not a finite one, or NULL."""
-    if field in _NUMBERS:
-        return f"{_NUMBERS[field]}::DOUBLE"
-    return f"TRY_CAST(json_extract(data, {parameters.add(json_path(field))})::VARCHAR AS DOUBLE)"
+class _Wording:
+    """Terms in DuckDB's words."""
 
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
 
-def _value(asked: Aggregate, parameters: Parameters) -> str:
-    """What the metric is computed over; `1` stands for the event itself."""
-    if asked.field is None:
-        return "1"
-    if asked.metric not in {"count", "distinct"}:
-        return _number(asked.field, parameters)
-    if asked.field in TEXT_FIELDS:
-        return asked.field
-    if asked.field in _NUMBERS:
-        return _NUMBERS[asked.field]
-    return _json_value(asked.field, parameters)
+    def column(self, field: str) -> str:
+        return _NUMBERS.get(field, field)
 
+    def number(self, field: str) -> str:
+        """Perhaps not a finite one."""
+        if field in _NUMBERS:
+            return f"{_NUMBERS[field]}::DOUBLE"
+        return f"TRY_CAST({self._text_inside(field)} AS DOUBLE)"
 
-def _key(name: str, asked: Aggregate, parameters: Parameters) -> str:
-    if name in KEY_FIELDS:
-        return name
-    if name in TIME_KEYS:
-        return _start_of(TIME_KEYS[name])
-    if name == "interval":
-        return _start_of(asked.interval_us or 1)
-    return _json_value(name, parameters)
+    def inside(self, field: str) -> str:
+        """As JSON text."""
+        text = self._text_inside(field)
+        number = f"TRY_CAST({text} AS DOUBLE)"
+        whole = f"abs({number}) < 1e15 AND {number} = trunc({number})"
+        return (
+            f"CASE WHEN {text} = 'null' THEN NULL WHEN {number} IS NULL OR NOT contains({text}, '.') THEN {text}"
+            f" WHEN {whole} THEN {number}::BIGINT::VARCHAR ELSE {text} END"
+        )
 
+    def start_of(self, width_us: int) -> str:
+        return _start_of(width_us)
 
-def _json_value(field: str, parameters: Parameters) -> str:
-    """A value inside data as JSON text, NULL where there is none; equal numbers get equal texts."""
-    text = f"json_extract(data, {parameters.add(json_path(field))})::VARCHAR"
-    number = f"TRY_CAST({text} AS DOUBLE)"
-    whole = f"abs({number}) < 1e15 AND {number} = trunc({number})"
-    return (
-        f"CASE WHEN {text} = 'null' THEN NULL WHEN {number} IS NULL OR NOT contains({text}, '.') THEN {text}"
-        f" WHEN {whole} THEN {number}::BIGINT::VARCHAR ELSE {text} END"
-    )
+    def _text_inside(self, field: str) -> str:
+        return f"json_extract(data, {self._parameters.add(json_path(field))})::VARCHAR"
 
 
 def _start_of(width_us: int) -> str:

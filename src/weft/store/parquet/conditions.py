@@ -1,13 +1,12 @@
 """From a filter to SQL conditions. Names come from fixed lists, values are always parameters."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from weft.store.asking import path_of
 from weft.store.parquet.layout import StoredFile
 from weft.store.query import Filter
-
-_TEXT_COLUMNS: Final = ("type", "source", "subject", "severity", "user_id", "session_id", "correlation_id")
+from weft.store.terms import texts_of
 
 
 class Parameters:
@@ -29,22 +28,7 @@ def json_path(field: str) -> str:
 
 def conditions(asked: Filter, parameters: Parameters) -> str:
     """What an event must fulfil besides the range of time, as SQL."""
-    parts: list[str] = []
-    for column, values in (
-        ("type", asked.types),
-        ("source", asked.sources),
-        ("severity", asked.severities),
-        ("user_id", asked.user_ids),
-    ):
-        if values is not None:
-            parts.append(_one_of(column, values, parameters))
-    for column, value in (
-        ("subject", asked.subject),
-        ("session_id", asked.session_id),
-        ("correlation_id", asked.correlation_id),
-    ):
-        if value is not None:
-            parts.append(f"{column} = {parameters.add(value)}")
+    parts = [_one_of(column, values, parameters) for column, values in texts_of(asked)]
     if asked.tag is not None:
         parts.append(f"list_contains(tags, {parameters.add(asked.tag)})")
     parts += [_data(path, value, parameters) for path, value in asked.data]

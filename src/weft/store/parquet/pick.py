@@ -14,6 +14,7 @@ from weft.store.cursor import Cursor, decode
 from weft.store.parquet.columnar import Bools, Int64s, concatenated, is_one_of, kept_batch, micros, ordered_by, python_values
 from weft.store.parquet.tail import Chunk
 from weft.store.query import Filter, Select
+from weft.store.terms import texts_of
 
 _ORDER: Final = ("time", "id", "source")
 _COLUMNS: Final = [
@@ -61,18 +62,10 @@ def _matching(chunk: Chunk, select: Select, sign: int, edge_us: int | None) -> B
         keep &= sign * times < sign * edge_us
     if select.after is not None:
         keep &= _after(events, times, decode(select.after, order=select.order, topic=asked.topic), sign)
-    for column, values in _texts(asked):
+    for column, values in texts_of(asked):
         if keep.any():
             keep &= is_one_of(events[column], values)
     return keep
-
-
-def _texts(asked: Filter) -> Iterator[tuple[str, Sequence[str]]]:
-    """The columns whose text must be one of some."""
-    several = {"type": asked.types, "source": asked.sources, "severity": asked.severities, "user_id": asked.user_ids}
-    single = {"subject": asked.subject, "session_id": asked.session_id, "correlation_id": asked.correlation_id}
-    yield from ((column, values) for column, values in several.items() if values is not None)
-    yield from ((column, (value,)) for column, value in single.items() if value is not None)
 
 
 def _after(events: pa.RecordBatch, times: Int64s, cursor: Cursor, sign: int) -> Bools:

@@ -8,11 +8,12 @@ import msgspec
 
 from weft.core.event import Event
 from weft.core.position import TopicPartition
-from weft.store.asking import KEY_FIELDS, TEXT_FIELDS, TIME_KEYS, check_groups, in_order, path_of
+from weft.store.asking import check_groups, in_order, path_of
 from weft.store.cursor import Cursor, decode, encode
 from weft.store.postgres.connect import Link, OutOfRange
 from weft.store.postgres.exact import column_text, from_jsonb, restored
 from weft.store.query import Aggregate, Filter, Group, Page, Select, Series, SeriesColumns, Trend, TrendRow
+from weft.store.terms import key_of, texts_of, value_of
 
 Row = tuple[Any, ...]
 
@@ -89,7 +90,15 @@ class Parameters:
 
     def text(self, value: str) -> str:
         """The placeholder for a text, as columns hold it."""
-        return self.add(column_text(value.encode(errors="replace").decode()), "text")
+        return self.add(_as_column(value), "text")
+
+    def texts(self, values: Sequence[str]) -> str:
+        """The placeholder for a list of texts."""
+        return self.add([_as_column(value) for value in values], "text[]")
+
+
+def _as_column(value: str) -> str:
+    return column_text(value.encode(errors="replace").decode())
 
 
 def matching(asked: Filter, parameters: Parameters) -> str:
@@ -99,21 +108,7 @@ def matching(asked: Filter, parameters: Parameters) -> str:
         parts.append(f'"timestamp" >= {parameters.add(asked.start_us, "timestamptz")}')
     if asked.end_us is not None:
         parts.append(f'"timestamp" < {parameters.add(asked.end_us, "timestamptz")}')
-    for column, values in (
-        ("type", asked.types),
-        ("source", asked.sources),
-        ("severity", asked.severities),
-        ("user_id", asked.user_ids),
-    ):
-        if values is not None:
-            parts.append(f"{column} = ANY ({parameters.add([column_text(value) for value in values], 'text[]')})")
-    for column, value in (
-        ("subject", asked.subject),
-        ("session_id", asked.session_id),
-        ("correlation_id", asked.correlation_id),
-    ):
-        if value is not None:
-            parts.append(f"{column} = {parameters.text(value)}")
+    parts += [f"{column} = ANY ({parameters.texts(values)})" for column, values in texts_of(asked)]
     if asked.tag is not None:
         parts.append(f"{parameters.text(asked.tag)} = ANY (tags)")
     parts += [_data(path, value, parameters) for path, value in asked.data]
@@ -143,40 +138,27 @@ def _number_inside(place: str) -> str:
     )
 
 
-def _number(field: str, parameters: Parameters) -> str:
-    if field in ("time", "received_at"):
-        return f"(extract(epoch FROM {_NUMBERS[field]}) * 1000000)::float8"
-    if field in _NUMBERS:
-        return f"{_NUMBERS[field]}::float8"
-    return _number_inside(_inside(field, parameters))
+class _Wording:
+    """Terms in PostgreSQL's words."""
 
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
 
-def _json_value(field: str, parameters: Parameters) -> str:
-    """A value inside data, NULL where there is none. Equal numbers are equal, however they were written."""
-    return f"nullif({_inside(field, parameters)}, 'null'::jsonb)"
+    def column(self, field: str) -> str:
+        return _NUMBERS.get(field, field)
 
+    def number(self, field: str) -> str:
+        if field in ("time", "received_at"):
+            return f"(extract(epoch FROM {_NUMBERS[field]}) * 1000000)::float8"
+        if field in _NUMBERS:
+            return f"{_NUMBERS[field]}::float8"
+        return _number_inside(_inside(field, self._parameters))
 
-def _value(asked: Aggregate, parameters: Parameters) -> str:
-    """What the metric is computed over; `1` stands for the event itself."""
-    if asked.field is None:
-        return "1"
-    if asked.metric not in {"count", "distinct"}:
-        return _number(asked.field, parameters)
-    if asked.field in TEXT_FIELDS:
-        return asked.field
-    if asked.field in _NUMBERS:
-        return _NUMBERS[asked.field]
-    return _json_value(asked.field, parameters)
+    def inside(self, field: str) -> str:
+        return f"nullif({_inside(field, self._parameters)}, 'null'::jsonb)"
 
-
-def _key(name: str, asked: Aggregate, parameters: Parameters) -> str:
-    if name in KEY_FIELDS:
-        return name
-    if name in TIME_KEYS:
-        return start_of(TIME_KEYS[name], parameters)
-    if name == "interval":
-        return start_of(asked.interval_us or 1, parameters)
-    return _json_value(name, parameters)
+    def start_of(self, width_us: int) -> str:
+        return start_of(width_us, self._parameters)
 
 
 def start_of(width_us: int, parameters: Parameters, origin_us: int = 0) -> str:
@@ -252,9 +234,10 @@ async def aggregate(link: Link, events: str, asked: Aggregate) -> Sequence[Group
 
 async def _groups(link: Link, events: str, asked: Aggregate, value: str) -> list[Row]:
     parameters = Parameters()
+    wording = _Wording(parameters)
     names = [f"k{index}" for index in range(len(asked.group_by))]
-    keys = [f"{_key(key, asked, parameters)} AS {name}" for key, name in zip(asked.group_by, names, strict=True)]
-    columns = ", ".join([*keys, f"{_value(asked, parameters)} AS v"])
+    keys = [f"{key_of(key, asked, wording)} AS {name}" for key, name in zip(asked.group_by, names, strict=True)]
+    columns = ", ".join([*keys, f"{value_of(asked, wording)} AS v"])
     where = matching(asked.filter, parameters)
     function = _FUNCTIONS[asked.metric].replace("v)", f"{value})") if value != "v" else _FUNCTIONS[asked.metric]
     metric = ", ".join([*names, function])
@@ -320,7 +303,7 @@ async def series(link: Link, events: str, asked: Series) -> SeriesColumns:
 async def _buckets(link: Link, events: str, asked: Series, start_us: int, bucket_us: int, value: str) -> list[Row]:
     parameters = Parameters()
     bucket = start_of(bucket_us, parameters, start_us)
-    number = _number(asked.field, parameters)
+    number = _Wording(parameters).number(asked.field)
     where = matching(asked.filter, parameters)
     return await link.rows(
         f'WITH found AS MATERIALIZED (SELECT {bucket} AS b, {number} AS v, "timestamp", id FROM {events} WHERE {where}),'
