@@ -24,6 +24,7 @@ from weft.log.kafka.message import MESSAGE_BYTES
 from weft.log.kafka.read import PartitionReader
 from weft.log.kafka.request import AppendRequest, Request, TickRequest
 from weft.log.kafka.topics import Topics
+from weft.log.percentile import percentile
 from weft.log.port import Appended, Log, LogState, Retention
 from weft.log.recent import RecentBatches
 from weft.log.settings import LogSettings
@@ -197,14 +198,14 @@ class KafkaLog(Log):
         partitions, size = await self._in_keeping(self._keeper.partition_states)
         appender = self._appender
         refusal = None if appender is None else appender.refusal
-        flushes_s = [] if appender is None else sorted(appender.flushes_s.copy())
+        flushes_s = () if appender is None else appender.flushes_s.copy()  # the appending thread adds to it
         return LogState(
             partitions=partitions,
             size_bytes=size,
             writable=appender is not None and refusal is None,
             refusal=refusal,
-            flush_p50_s=_percentile(flushes_s, 0.5),
-            flush_p99_s=_percentile(flushes_s, 0.99),
+            flush_p50_s=percentile(flushes_s, 0.5),
+            flush_p99_s=percentile(flushes_s, 0.99),
         )
 
     def _require_open(self) -> None:
@@ -229,7 +230,3 @@ def _traceparent() -> str | None:
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return carrier.get("traceparent")
-
-
-def _percentile(sorted_s: Sequence[float], share: float) -> float | None:
-    return sorted_s[min(int(len(sorted_s) * share), len(sorted_s) - 1)] if sorted_s else None

@@ -42,6 +42,12 @@ class AppendRequest:
     answer: asyncio.Future[Appended]
     size_bytes: int
 
+    def settle(self, appended: Appended | None) -> None:
+        """Give the answer, where somebody still waits for it."""
+        assert appended is not None, "what is appended has a place"  # noqa: S101 - a tick alone has none
+        if not self.answer.done():
+            self.answer.set_result(appended)
+
 
 @dataclass(slots=True, eq=False)
 class TickRequest:
@@ -50,6 +56,11 @@ class TickRequest:
     topic: str
     time_us: int
     answer: asyncio.Future[None]
+
+    def settle(self, _: Appended | None) -> None:
+        """Give the answer, where somebody still waits for it."""
+        if not self.answer.done():
+            self.answer.set_result(None)
 
 
 Request = AppendRequest | TickRequest
@@ -163,8 +174,7 @@ class Appender:
             self._remember(owned, draft.stored)
             self._deliver(owned, draft.stored)
         for request, answer in zip(requests, draft.answers, strict=True):
-            if not request.answer.done():
-                request.answer.set_result(answer)  # type: ignore[arg-type]  # an append has an Appended, a tick None
+            request.settle(answer)
 
     async def _prepared(self, owned: Owned, requests: list[Request]) -> _Draft | None:
         """The draft of a group. One request that cannot be stored must not take the others with it."""
