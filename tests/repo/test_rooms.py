@@ -34,6 +34,7 @@ PLACES = {
     "opentelemetry": ("api/", "app/", "log/kafka/log.py"),
     "pamqp": ("log/rabbitmq/broker.py",),
     "prometheus_client": ("api/", "app/"),
+    "promql_parser": ("alerts/prometheus/promql.py",),
     "psutil": ("api/", "app/", "ingest/"),
     "pwdlib": ("auth/",),
     "pyarrow": ("core/", "store/", "query/", "stream/", "testing/"),
@@ -46,7 +47,7 @@ PLACES = {
     "uvloop": ("app/",),
     "websockets": ("cli/",),
     "xxhash": ("core/repeat.py", "log/repeats.py", "log/kept.py", "store/cursor.py", "store/parquet/"),
-    "yaml": ("app/", "cli/"),
+    "yaml": ("app/", "cli/", "alerts/rule_file.py"),
     "zstandard": ("api/", "log/frame.py", "log/group.py", "log/sqlite/", "log/rabbitmq/"),
 }
 
