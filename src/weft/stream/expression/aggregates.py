@@ -1,0 +1,190 @@
+"""Binding of expressions over a window: aggregates and named metrics around expressions over its single events."""
+
+from dataclasses import replace
+from typing import Final, cast
+
+from weft.core.errors import Invalid
+from weft.stream.column import Kind
+from weft.stream.expression.bind import Binder
+from weft.stream.expression.fault import did_you_mean, excerpt
+from weft.stream.expression.functions import AGGREGATES, FUNCTIONS, METRICS, find_aggregate
+from weft.stream.expression.kinds import Draft, Open, as_number
+from weft.stream.expression.names import Names, ResultNames
+from weft.stream.expression.parser import RATIO, parse
+from weft.stream.expression.tree import (
+    Call,
+    Comparison,
+    Logical,
+    Membership,
+    Name,
+    Node,
+    Not,
+    Truth,
+    rewritten,
+)
+from weft.stream.expression.typed import Aggregate, Constant, Operation, Typed
+from weft.stream.expression.write import write
+
+THRESHOLD: Final = "threshold"
+
+_COUNTING: Final = frozenset({"absent", "count"})
+KEEPING: Final = frozenset({"first", "last"})
+_GIVES: Final[dict[str, Kind]] = {"absent": "boolean", "count": "integer", "distinct": "integer"}
+_CONDITIONS: Final = (Comparison, Logical, Membership, Not, Truth)
+
+
+class WindowBinder(Binder):
+    """Binds the nodes of one expression over a window. `events` are the names of its single events.
+
+    Every aggregate that comes out has whole names in it, so that two that mean the same are equal.
+    """
+
+    def __init__(self, text: str, events: Names, names: Names | None = None, threshold: float | None = None) -> None:
+        super().__init__(text, names or ResultNames())
+        self._events = events
+        self._threshold = threshold
+
+    def name(self, node: Name) -> Draft:
+        """A value handed in, the threshold, or a named metric."""
+        word = node.path[0]
+        if self.names.find(node.path) is not None or len(node.path) > 1:
+            return super().name(node) if self.names.find(node.path) is not None else self._no_aggregate(node)
+        if word == THRESHOLD and self._threshold is not None:
+            return Constant(node, "number", self._threshold)
+        return self._metric(node, word, None) if word in METRICS else self._no_aggregate(node)
+
+    def call(self, node: Call) -> Draft:
+        """An aggregate, a named metric with a condition of its own, or a function of values over the window."""
+        if find_aggregate(node.function) is not None:
+            return self._aggregate(node)
+        if node.function in METRICS and not node.arguments:
+            return self._metric(node, node.function, node.where)
+        if node.function in FUNCTIONS:
+            return super().call(node)
+        known = (*AGGREGATES, *METRICS, *FUNCTIONS)
+        hint = did_you_mean(node.function, known) or f"; there are {', '.join(AGGREGATES)}"
+        raise self.fault(f"there is no aggregate {excerpt(node.function)}{hint}", node)
+
+    def _metric(self, node: Node, name: str, where: Node | None) -> Draft:
+        """The aggregate a named metric is short for, standing where its name stands."""
+        aggregate = rewritten(parse(METRICS[name].text), lambda part: replace(part, column=node.column, length=node.length))
+        return self._aggregate(cast("Call", aggregate if where is None else _narrowed(aggregate, where)), node)
+
+    def _aggregate(self, node: Call, shown: Node | None = None) -> Draft:
+        function = find_aggregate(node.function)
+        if function is None:
+            raise self.fault(f"there is no aggregate {excerpt(node.function)}", node)
+        count = len(node.arguments)
+        if not function.least <= count <= len(function.takes):
+            takes = function.least if function.least == len(function.takes) else f"{function.least} or {len(function.takes)}"
+            raise self.fault(f"{function.signature} takes {takes} and was given {count}", node, expected=function.signature)
+        if node.function == RATIO:
+            return self._ratio(node, shown or node)
+        if node.function in _COUNTING and node.arguments:
+            node = _with_value(node)
+        return self._over_events(cast("Call", rewritten(node, self._whole)), shown or node)
+
+    def _over_events(self, node: Call, shown: Node) -> Draft:
+        binder = _EventBinder(self.text, self._events, node.function)
+        where = None if node.where is None else binder.condition(node.where)
+        if node.function in KEEPING:
+            draft = binder.draft(node.arguments[0])
+            if isinstance(draft, Open):
+                return Open(shown, lambda kind: self._kept(_converted(node, kind), binder, where), draft.likely)
+            return self._kept(node, binder, where)
+        arguments = tuple(self._argument(binder, node.function, argument) for argument in node.arguments)
+        return Aggregate(node, _GIVES.get(node.function, "number"), node.function, arguments, where)
+
+    def _kept(self, node: Call, binder: Binder, where: Typed | None) -> Typed:
+        """The first or last value, of whatever kind it is."""
+        value = binder.decided(node.arguments[0])
+        return Aggregate(node, value.kind, node.function, (value,), where)
+
+    def _argument(self, binder: Binder, function: str, node: Node) -> Typed:
+        if function != "distinct":
+            return binder.wanted(node, "number", function)
+        draft = binder.draft(node)
+        if not isinstance(draft, Open):
+            return draft
+        return draft.settle(draft.likely) if draft.likely is not None else binder.as_text(node, draft)
+
+    def _ratio(self, node: Call, shown: Node) -> Typed:
+        parts = tuple(as_number(self._part(part, node)) for part in node.arguments)
+        return Operation(shown, "number", "/", parts)
+
+    def _part(self, part: Node, ratio: Call) -> Typed:
+        """One side of a ratio: an aggregate, or a condition whose events are counted."""
+        if isinstance(part, _CONDITIONS) or (isinstance(part, Call) and part.function in FUNCTIONS):
+            part = Call(column=part.column, length=part.length, function="count", arguments=(), where=part)
+        part = part if ratio.where is None else _narrowed(part, ratio.where)
+        draft = self.draft(part)
+        if isinstance(draft, Open) or not isinstance(draft, Aggregate | Operation) or draft.kind not in {"integer", "number"}:
+            raise self.fault(
+                f"{excerpt(write(part))} is neither an aggregate nor a condition", part, expected="an aggregate or a condition"
+            )
+        return draft
+
+    def _whole(self, node: Node) -> Node:
+        """Every name as its whole name."""
+        found = self._events.find(node.path) if isinstance(node, Name) else None
+        return node if found is None or not isinstance(node, Name) else replace(node, path=found.path)
+
+    def _no_aggregate(self, node: Name) -> Draft:
+        name = excerpt(write(node))
+        near = did_you_mean(name, [*METRICS, *(candidate.name for candidate in self.names.candidates())])
+        raise self.fault(
+            f"{name} is a field of single events{near or f'; say what of the window, as in avg({name}) or max({name})'}",
+            node,
+            expected=f"avg({name}), max({name}), last({name}) or another aggregate",
+        )
+
+
+class _EventBinder(Binder):
+    """Binds what stands inside an aggregate."""
+
+    def __init__(self, text: str, names: Names, function: str) -> None:
+        super().__init__(text, names)
+        self._around = function
+
+    def call(self, node: Call) -> Draft:
+        if node.function in FUNCTIONS or find_aggregate(node.function) is None:
+            return super().call(node)
+        raise self._nested(node)
+
+    def _nested(self, node: Call) -> Invalid:
+        return self.fault(
+            f"{node.function} cannot stand inside {self._around}; close it before, as in "
+            f'{self._around}(... where type == "reading") and {node.function}(...)',
+            node,
+        )
+
+
+def _with_value(node: Call) -> Call:
+    """`count(x)` as what it is short for: `count(where not is_null(x))`."""
+    (value,) = node.arguments
+    column, length = value.column, value.length
+    missing = Call(column=column, length=length, function="is_null", arguments=(value,))
+    where: Node = Not(column=column, length=length, operand=missing)
+    if node.where is not None:
+        where = Logical(column=column, length=length, word="and", terms=(where, node.where))
+    return replace(node, arguments=(), where=where)
+
+
+def _converted(node: Call, kind: Kind) -> Call:
+    """`last(x)` with its kind said, so that it means the same wherever it is read again."""
+    (value,) = node.arguments
+    said = Call(column=value.column, length=value.length, function=kind, arguments=(value,))
+    return replace(node, arguments=(said,))
+
+
+def _narrowed(node: Node, where: Node) -> Node:
+    """An aggregate over only those of its events of which `where` is true as well."""
+    if isinstance(node, Name) and node.path[0] in METRICS:
+        node = Call(column=node.column, length=node.length, function=node.path[0], arguments=())
+    if not isinstance(node, Call):
+        return node
+    if node.function == RATIO:
+        return replace(node, arguments=tuple(_narrowed(argument, where) for argument in node.arguments))
+    if node.where is not None:
+        where = Logical(column=where.column, length=where.length, word="and", terms=(node.where, where))
+    return replace(node, where=where)

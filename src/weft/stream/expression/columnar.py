@@ -1,0 +1,242 @@
+"""What every operator and function means, on whole columns at a time; `scalar` defines it.
+
+A constant is a column of one row; numpy spreads it over the others. What a text becomes is worked out once for each
+different text, not for each row.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from weft.stream.column import Column, Kind, Known
+from weft.stream.expression import scalar
+
+Columnar = Callable[..., Column]
+Values = npt.NDArray[Any]
+
+_DTYPES: Final[dict[Kind, npt.DTypeLike]] = {
+    "integer": np.int64,
+    "number": np.float64,
+    "boolean": np.bool_,
+    "text": np.int32,
+    "texts": np.int32,
+}
+
+
+def constant(kind: Kind, value: object) -> Column:
+    """A column of one row; None is unknown."""
+    if value is None:
+        nothing: Values = np.zeros(1, dtype=_DTYPES[kind])
+        return Column(kind, nothing, np.zeros(1, dtype=np.bool_))
+    if isinstance(value, str):
+        return Column(kind, np.zeros(1, dtype=np.int32), words=(value,))
+    values: Values = np.full(1, value, dtype=_DTYPES[kind])
+    return Column(kind, values)
+
+
+def spread(column: Column, count: int) -> Column:
+    """A constant as a column of `count` rows; a column of that many rows as it is."""
+    known = None if column.known is None else np.broadcast_to(column.known, (count,))
+    return Column(column.kind, np.broadcast_to(column.values, (count,)), known, column.words, column.lists)
+
+
+def truths(column: Column) -> npt.NDArray[np.bool_]:
+    """Where a boolean column is known and true."""
+    return column.values if column.known is None else column.values & column.known
+
+
+def _falsities(column: Column) -> npt.NDArray[np.bool_]:
+    return ~column.values if column.known is None else ~column.values & column.known
+
+
+def _all(*known: Known | None) -> Known | None:
+    """Known where all are."""
+    masks = [mask for mask in known if mask is not None]
+    return reduce(np.logical_and, masks) if masks else None
+
+
+def _conjunction(*terms: Column) -> Column:
+    true = reduce(np.logical_and, map(truths, terms))
+    if all(term.known is None for term in terms):
+        return Column("boolean", true)
+    return Column("boolean", true, true | reduce(np.logical_or, map(_falsities, terms)))
+
+
+def _disjunction(*terms: Column) -> Column:
+    true = reduce(np.logical_or, map(truths, terms))
+    if all(term.known is None for term in terms):
+        return Column("boolean", true)
+    return Column("boolean", true, true | reduce(np.logical_and, map(_falsities, terms)))
+
+
+def _not(column: Column) -> Column:
+    return Column("boolean", ~column.values, column.known)
+
+
+def _vocabulary(column: Column) -> Sequence[str]:
+    """Its words; never none, so that what stands where nothing is known can be looked up too."""
+    return column.words or ("",)
+
+
+def _choices(column: Column) -> Sequence[tuple[str, ...]]:
+    return column.lists or ((),)
+
+
+def _looked_up(table: Values, codes: Values) -> Values:
+    """What the table says for each code; where nothing is known the code may be any number."""
+    return np.take(table, codes, mode="clip")
+
+
+def _each(column: Column, function: Callable[[str], Any], dtype: npt.DTypeLike) -> Values:
+    """What `function` makes of the text of each row, asked once for each word."""
+    words = _vocabulary(column)
+    table: Values = np.fromiter(map(function, words), dtype=dtype, count=len(words))
+    return _looked_up(table, column.values)
+
+
+def _test(function: Callable[[Any, Any], bool]) -> Columnar:
+    """A test of two texts, or of a text and tags, asked once for each pair that occurs."""
+
+    def test(left: Column, right: Column) -> Column:
+        lefts, rights = _meanings(left), _meanings(right)
+        codes = np.clip(left.values, 0, len(lefts) - 1).astype(np.int64) * len(rights)
+        codes = codes + np.clip(right.values, 0, len(rights) - 1)
+        if len(lefts) * len(rights) <= max(codes.size, 64):
+            table = np.fromiter((function(a, b) for a in lefts for b in rights), np.bool_, len(lefts) * len(rights))
+            return Column("boolean", table[codes], _all(left.known, right.known))
+        pairs, places = np.unique(codes, return_inverse=True)
+        met = (function(lefts[pair // len(rights)], rights[pair % len(rights)]) for pair in pairs.tolist())
+        return Column("boolean", np.fromiter(met, np.bool_, len(pairs))[places], _all(left.known, right.known))
+
+    return test
+
+
+def _meanings(column: Column) -> Sequence[Any]:
+    """What the codes of a column stand for."""
+    return _choices(column) if column.kind == "texts" else _vocabulary(column)
+
+
+def _comparison(function: Callable[[Any, Any], Any]) -> Columnar:
+    """Texts are compared by their rank among all words of both sides."""
+
+    def compare(left: Column, right: Column) -> Column:
+        first, second = left.values, right.values
+        if left.kind == "text":
+            ranks = {word: rank for rank, word in enumerate(sorted({*_vocabulary(left), *_vocabulary(right)}))}
+            first, second = _each(left, ranks.__getitem__, np.int64), _each(right, ranks.__getitem__, np.int64)
+        return Column("boolean", function(first, second), _all(left.known, right.known))
+
+    return compare
+
+
+def _finite(values: Values, *known: Known | None) -> Column:
+    finite = np.isfinite(values)
+    return Column("number", values, _all(*known) if finite.all() else _all(finite, *known))
+
+
+def _arithmetic(function: Callable[[Values, Values], Values]) -> Columnar:
+    def calculate(left: Column, right: Column) -> Column:
+        with np.errstate(all="ignore"):
+            return _finite(function(left.values, right.values), left.known, right.known)
+
+    return calculate
+
+
+def _within(item: Column, *items: Column) -> Column:
+    if item.kind == "text":
+        words = frozenset(_vocabulary(choice)[0] for choice in items)
+        return Column("boolean", _each(item, words.__contains__, np.bool_), item.known)
+    return Column("boolean", np.isin(item.values, np.concatenate([choice.values for choice in items])), item.known)
+
+
+def _coalesce(*columns: Column) -> Column:
+    return reduce(_or_else, columns)
+
+
+def _or_else(first: Column, second: Column) -> Column:
+    if first.known is None:
+        return first
+    known = first.known if second.known is None else first.known | second.known
+    if first.kind == "text":
+        words = tuple(dict.fromkeys((*_vocabulary(first), *_vocabulary(second))))
+        codes = {word: code for code, word in enumerate(words)}
+        values = np.where(first.known, first.values, _each(second, codes.__getitem__, np.int32))
+        return Column("text", values, known if second.known is not None else None, words)
+    values = np.where(first.known, first.values, second.values)
+    return Column(first.kind, values, known if second.known is not None else None)
+
+
+def _is_null(column: Column) -> Column:
+    return Column("boolean", np.zeros(len(column.values), dtype=np.bool_) if column.known is None else ~column.known)
+
+
+def _lower(column: Column) -> Column:
+    return _worded([scalar.lower(word) for word in _vocabulary(column)], column.values, column.known)
+
+
+def _worded(words: Sequence[str], codes: Values, known: Known | None) -> Column:
+    """A text column of words that may occur twice."""
+    different = tuple(dict.fromkeys(words))
+    if len(different) == len(words):
+        return Column("text", codes, known, different)
+    places = {word: place for place, word in enumerate(different)}
+    table = np.fromiter(map(places.__getitem__, words), dtype=np.int32, count=len(words))
+    return Column("text", _looked_up(table, codes), known, different)
+
+
+def _to_number(column: Column) -> Column:
+    read = (scalar.to_number(word) for word in _vocabulary(column))
+    table = np.array([np.nan if number is None else number for number in read], dtype=np.float64)
+    return _finite(_looked_up(table, column.values), column.known)
+
+
+def _to_text(column: Column) -> Column:
+    different, codes = np.unique(column.values, return_inverse=True)
+    return _worded([scalar.to_text(value) for value in different.tolist()] or [""], codes.astype(np.int32), column.known)
+
+
+def _negative(column: Column) -> Column:
+    return Column("number", -column.values, column.known)
+
+
+def _absolute(column: Column) -> Column:
+    return Column("number", np.abs(column.values), column.known)
+
+
+def _as_number(column: Column) -> Column:
+    return Column("number", column.values.astype(np.float64), column.known)
+
+
+OPERATIONS: Final[dict[str, Columnar]] = {
+    "and": _conjunction,
+    "or": _disjunction,
+    "not": _not,
+    "==": _comparison(operator.eq),
+    "!=": _comparison(operator.ne),
+    "<": _comparison(operator.lt),
+    "<=": _comparison(operator.le),
+    ">": _comparison(operator.gt),
+    ">=": _comparison(operator.ge),
+    "+": _arithmetic(np.add),
+    "-": _arithmetic(np.subtract),
+    "*": _arithmetic(np.multiply),
+    "/": _arithmetic(np.divide),
+    "%": _arithmetic(np.fmod),
+    "negative": _negative,
+    "abs": _absolute,
+    "in": _within,
+    "tagged": _test(operator.contains),
+    "startswith": _test(str.startswith),
+    "endswith": _test(str.endswith),
+    "contains": _test(operator.contains),
+    "lower": _lower,
+    "coalesce": _coalesce,
+    "is_null": _is_null,
+    "to_number": _to_number,
+    "to_text": _to_text,
+    "as_number": _as_number,
+}

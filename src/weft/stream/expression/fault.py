@@ -1,0 +1,34 @@
+"""What is wrong with an expression, and where: the one way this language refuses a text."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from weft.core.errors import Invalid
+
+_EXCERPT = 60
+
+
+def fault(message: str, expression: str, column: int, length: int = 1, *, expected: str | None = None) -> Invalid:
+    """An Invalid that points at its place: columns count from 1, in characters."""
+    details = {} if expected is None else {"expected": expected}
+    return Invalid(f"{message} (column {column})", column=column, length=length, expression=expression, **details)
+
+
+def excerpt(text: str) -> str:
+    """A text short enough to stand in a sentence."""
+    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean x?` with the nearest known word, or nothing where none is near."""
+    nearest = nearest_to(word, known)
+    return f"; did you mean {nearest}?" if nearest else ""
+
+
+def nearest_to(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like this one, if any is like it. Long words and long lists are not searched."""
+    words = [name for name in known if name and abs(len(name) - len(word)) <= 3][:500]
+    if len(word) > 64 or not words:
+        return None
+    same = [name for name in words if name.lower() == word.lower()]
+    return next(iter(same or get_close_matches(word, words, n=1, cutoff=0.75)), None)
