@@ -63,4 +63,5 @@ def _row(notification: Notification, target: str, now_us: int) -> dict[str, Any]
         "body": body.decode(),
         "created_at_us": now_us,
         "outcome": None,
+        "is_told": False,
     }

@@ -5,7 +5,7 @@ delivery for each. Deliveries leave in messages, several in one where they come 
 changes, so that trying it again says the same under the same key.
 """
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text, true
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from weft.db.base import Base, Id, TimeUs
@@ -29,7 +29,8 @@ class ChannelRow(Base):
 
 
 class OutboxRow(Base):
-    """One intent for one channel or kind. `outcome` is None until it is known which channels that is."""
+    """One intent for one channel or kind. `outcome` is None until it is known which channels that is; then `resolved`, or
+    `no_channel`. `is_told` once an intent without a channel stands in the log as an event."""
 
     __tablename__ = "notification_outbox"
     __table_args__ = (
@@ -52,7 +53,8 @@ class OutboxRow(Base):
     group_key: Mapped[str] = mapped_column(String(256))
     body: Mapped[str] = mapped_column(Text)
     created_at_us: Mapped[TimeUs] = mapped_column(index=True)
-    outcome: Mapped[str | None] = mapped_column(String(16))
+    outcome: Mapped[str | None] = mapped_column(String(16), index=True)
+    is_told: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class MessageRow(Base):
@@ -60,7 +62,7 @@ class MessageRow(Base):
 
     __tablename__ = "notification_messages"
     __table_args__ = (
-        Index("ix_notification_messages_channel_id_state", "channel_id", "state"),
+        Index("ix_notification_messages_channel_id_state_ended_at_us", "channel_id", "state", "ended_at_us"),
         Index("ix_notification_messages_composed_at_us", "composed_at_us"),
     )
 
@@ -83,7 +85,7 @@ class DeliveryRow(Base):
 
     __tablename__ = "notification_deliveries"
     __table_args__ = (
-        Index("ix_notification_deliveries_channel_id_state", "channel_id", "state"),
+        Index("ix_notification_deliveries_channel_id_state_ended_at_us", "channel_id", "state", "ended_at_us"),
         Index("ix_notification_deliveries_fingerprint", "fingerprint"),
     )
 
@@ -96,6 +98,7 @@ class DeliveryRow(Base):
     fingerprint: Mapped[str] = mapped_column(String(128))
     group_key: Mapped[str] = mapped_column(String(256))
     transition: Mapped[int]
+    occasion: Mapped[str] = mapped_column(String(32))
     told_state: Mapped[str] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(16))
     created_at_us: Mapped[TimeUs]
@@ -124,4 +127,4 @@ class AttemptRow(Base):
     outcome: Mapped[str] = mapped_column(String(16))
     said: Mapped[str] = mapped_column(Text)
     retry_at_us: Mapped[TimeUs | None]
-    is_told: Mapped[bool]
+    is_told: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -48,7 +48,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_notification_messages_key")),
     )
     with op.batch_alter_table("notification_messages", schema=None) as batch_op:
-        batch_op.create_index("ix_notification_messages_channel_id_state", ["channel_id", "state"], unique=False)
+        batch_op.create_index(
+            "ix_notification_messages_channel_id_state_ended_at_us", ["channel_id", "state", "ended_at_us"], unique=False
+        )
         batch_op.create_index("ix_notification_messages_composed_at_us", ["composed_at_us"], unique=False)
 
     op.create_table(
@@ -62,6 +64,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at_us", sa.BigInteger(), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=True),
+        sa.Column("is_told", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_outbox")),
         sa.UniqueConstraint(
             "fingerprint",
@@ -73,6 +76,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("notification_outbox", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_notification_outbox_created_at_us"), ["created_at_us"], unique=False)
+        batch_op.create_index(batch_op.f("ix_notification_outbox_outcome"), ["outcome"], unique=False)
         batch_op.create_index(
             "ix_notification_outbox_waiting",
             ["created_at_us", "fingerprint", "transition"],
@@ -91,7 +95,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=16), nullable=False),
         sa.Column("said", sa.Text(), nullable=False),
         sa.Column("retry_at_us", sa.BigInteger(), nullable=True),
-        sa.Column("is_told", sa.Boolean(), nullable=False),
+        sa.Column("is_told", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(
             ["message_id"],
             ["notification_messages.id"],
@@ -121,6 +125,7 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.String(length=128), nullable=False),
         sa.Column("group_key", sa.String(length=256), nullable=False),
         sa.Column("transition", sa.Integer(), nullable=False),
+        sa.Column("occasion", sa.String(length=32), nullable=False),
         sa.Column("told_state", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at_us", sa.BigInteger(), nullable=False),
@@ -141,7 +146,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_notification_deliveries_key")),
     )
     with op.batch_alter_table("notification_deliveries", schema=None) as batch_op:
-        batch_op.create_index("ix_notification_deliveries_channel_id_state", ["channel_id", "state"], unique=False)
+        batch_op.create_index(
+            "ix_notification_deliveries_channel_id_state_ended_at_us", ["channel_id", "state", "ended_at_us"], unique=False
+        )
         batch_op.create_index("ix_notification_deliveries_fingerprint", ["fingerprint"], unique=False)
         batch_op.create_index(batch_op.f("ix_notification_deliveries_message_id"), ["message_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_notification_deliveries_outbox_id"), ["outbox_id"], unique=False)
@@ -152,7 +159,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_notification_deliveries_outbox_id"))
         batch_op.drop_index(batch_op.f("ix_notification_deliveries_message_id"))
         batch_op.drop_index("ix_notification_deliveries_fingerprint")
-        batch_op.drop_index("ix_notification_deliveries_channel_id_state")
+        batch_op.drop_index("ix_notification_deliveries_channel_id_state_ended_at_us")
 
     op.drop_table("notification_deliveries")
     with op.batch_alter_table("notification_attempts", schema=None) as batch_op:
@@ -167,12 +174,13 @@ def downgrade() -> None:
             sqlite_where=sa.text("outcome IS NULL"),
             postgresql_where=sa.text("outcome IS NULL"),
         )
+        batch_op.drop_index(batch_op.f("ix_notification_outbox_outcome"))
         batch_op.drop_index(batch_op.f("ix_notification_outbox_created_at_us"))
 
     op.drop_table("notification_outbox")
     with op.batch_alter_table("notification_messages", schema=None) as batch_op:
         batch_op.drop_index("ix_notification_messages_composed_at_us")
-        batch_op.drop_index("ix_notification_messages_channel_id_state")
+        batch_op.drop_index("ix_notification_messages_channel_id_state_ended_at_us")
 
     op.drop_table("notification_messages")
     with op.batch_alter_table("notification_channels", schema=None) as batch_op:
