@@ -8,6 +8,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final, ParamSpec, TypeVar
 
 from pwdlib import PasswordHash
@@ -40,7 +41,6 @@ class Passwords:
     def __init__(self, *, min_chars: int = 8, hasher: Argon2Hasher | None = None) -> None:
         self._min_chars = min_chars
         self._hash = PasswordHash((hasher or Argon2Hasher(time_cost=1, memory_cost=_MEMORY_KIB, parallelism=1),))
-        self._nobody = self._hash.hash(secrets.token_urlsafe(16))
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
 
@@ -82,10 +82,16 @@ class Passwords:
         running.add_done_callback(lambda _: self._turn.release())
         return await asyncio.shield(running)
 
+    @cached_property
+    def _nobody(self) -> str:
+        """A hash that no password fits. Made when it is first needed: to make it costs as much as a sign-in."""
+        return self._hash.hash(secrets.token_urlsafe(16))
+
     def _verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
+        nobody = self._nobody  # for a known account too: the first sign-in of all must not tell which it is
         try:
-            fits, better = self._hash.verify_and_update(password, hashed or self._nobody)
+            fits, better = self._hash.verify_and_update(password, hashed or nobody)
         except PwdlibError:  # a hash of another make, or a mark that no password fits
-            self._hash.verify(password, self._nobody)
+            self._hash.verify(password, nobody)
             return False, None
         return (fits, better) if hashed else (False, None)

@@ -1,14 +1,22 @@
 """The adapter catalogue: a port's adapters are found by entry point, chosen by URL scheme, imported only when used."""
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from typing import Any, cast
 
 from weft.core.errors import Invalid, Unsupported
 
 
 def adapter_schemes(port: str) -> dict[str, EntryPoint]:
     """Every installed adapter of a port (`log`, `store`), by URL scheme."""
-    return {point.name: point for point in sorted(entry_points(group=f"weft.{port}"))}
+    return {point.name: point for point in sorted(_installed(tuple(sys.path)).select(group=f"weft.{port}"))}
+
+
+@cache
+def _installed(_path: tuple[str, ...]) -> EntryPoints:
+    """What is installed on Python's path, read once: it takes a file of each of a hundred packages."""
+    return cast("EntryPoints", entry_points())  # Python 3.11 has its own name for what can be selected from
 
 
 def load_adapter(port: str, url: str) -> type[Any]:
