@@ -90,7 +90,7 @@ class WindowBinder(Binder):
         if node.function in KEEPING:
             draft = binder.draft(node.arguments[0])
             if isinstance(draft, Open):
-                return Open(shown, lambda kind: self._kept(_converted(node, kind), binder, where), draft.likely)
+                return Open(shown, lambda kind: self._kept(_converted(node, kind), binder, where))
             return self._kept(node, binder, where)
         arguments = tuple(self._argument(binder, node.function, argument) for argument in node.arguments)
         return Aggregate(node, _GIVES.get(node.function, "number"), node.function, arguments, where)
@@ -101,12 +101,7 @@ class WindowBinder(Binder):
         return Aggregate(node, value.kind, node.function, (value,), where)
 
     def _argument(self, binder: Binder, function: str, node: Node) -> Typed:
-        if function != "distinct":
-            return binder.wanted(node, "number", function)
-        draft = binder.draft(node)
-        if not isinstance(draft, Open):
-            return draft
-        return draft.settle(draft.likely) if draft.likely is not None else binder.as_text(node, draft)
+        return binder.decided(node) if function == "distinct" else binder.wanted(node, "number", function)
 
     def _ratio(self, node: Call, shown: Node) -> Typed:
         parts = tuple(as_number(self._part(part, node)) for part in node.arguments)

@@ -83,11 +83,9 @@ class Binder:
     def decided(self, node: Node) -> Typed:
         """A node whose kind it must say itself."""
         draft = self.draft(node)
-        if not isinstance(draft, Open):
-            return draft
-        if draft.likely is None:
+        if isinstance(draft, Open):
             raise undecided(draft, self.text)
-        return draft.settle(draft.likely)
+        return draft
 
     def draft(self, node: Node) -> Draft:
         """A node, its kind perhaps still open."""
@@ -112,7 +110,7 @@ class Binder:
             raise self.fault(f"there is no {excerpt(write(node))} here{self.names.hint(node.path)}", node)
         if found.kind is not None:
             return self._read(node, found, found.kind)
-        return Open(node, partial(self._read, node, found), found.likely)
+        return Open(node, partial(self._read, node, found))
 
     def call(self, node: Call) -> Draft:
         """A function of single values."""
@@ -139,7 +137,7 @@ class Binder:
         if node.function == "number":
             return self._as_number(node, self.draft(argument))
         if node.function == "text":
-            return self.as_text(node, self.draft(argument))
+            return self._as_text(node, self.draft(argument))
         kind, operation = _STRICT[node.function]
         return Operation(node, kind, operation, (self.wanted(argument, kind, node.function),))
 
@@ -252,10 +250,8 @@ class Binder:
 
     def _coalesce(self, node: Call) -> Draft:
         drafts = tuple(map(self.draft, node.arguments))
-        opened = [draft for draft in drafts if isinstance(draft, Open)]
-        if len(opened) == len(drafts):
-            likely: Kind | None = next((draft.likely for draft in opened if draft.likely is not None), None)
-            return Open(node, lambda kind: Operation(node, kind, "coalesce", self._settle_all(drafts, kind)), likely)
+        if all(isinstance(draft, Open) for draft in drafts):
+            return Open(node, lambda kind: Operation(node, kind, "coalesce", self._settle_all(drafts, kind)))
         kind = self._common(drafts, node, "combined")
         if kind == "texts":
             raise self.fault("coalesce takes numbers, texts or truths, not tags", node)
@@ -274,25 +270,21 @@ class Binder:
         return Operation(node, "boolean", "is_null", (draft,))
 
     def _as_number(self, node: Node, draft: Draft) -> Typed:
-        if isinstance(draft, Open):
-            read = Operation(node, "number", "to_number", (draft.settle("text"),))
-            return Operation(node, "number", "coalesce", (draft.settle("number"), read))
-        if draft.kind == "text":
+        """A number stays, an open field is read as one, a text is searched for one."""
+        if not isinstance(draft, Open) and draft.kind == "text":
             return Operation(node, "number", "to_number", (draft,))
         typed = settled(draft, "number")
         if typed is None:
             raise self.fault(f"{described(draft)}; number takes a text or a number", node, expected="a text or a number")
         return Operation(node, "number", "coalesce", (typed,))
 
-    def as_text(self, node: Node, draft: Draft) -> Typed:
-        """A value as a text; an open one is read as a text, a number and a truth."""
-        if isinstance(draft, Open):
-            number = Operation(node, "text", "to_text", (draft.settle("number"),))
-            truth = Operation(node, "text", "to_text", (draft.settle("boolean"),))
-            return Operation(node, "text", "coalesce", (draft.settle("text"), number, truth))
-        if draft.kind == "texts":
+    def _as_text(self, node: Node, draft: Draft) -> Typed:
+        """A text stays, an open field is read as one, a number or a truth is written as one."""
+        if not isinstance(draft, Open) and draft.kind == "texts":
             raise self.fault('tags are a list of texts; ask with in, as in "night" in tags', node, expected="in")
-        return Operation(node, "text", "coalesce" if draft.kind == "text" else "to_text", (draft,))
+        if not isinstance(draft, Open) and draft.kind != "text":
+            return Operation(node, "text", "to_text", (draft,))
+        return Operation(node, "text", "coalesce", (draft.settle("text") if isinstance(draft, Open) else draft,))
 
     def _no_function(self, node: Call) -> Invalid:
         if find_aggregate(node.function) is not None or node.function in METRICS:

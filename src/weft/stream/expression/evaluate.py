@@ -90,21 +90,14 @@ class _Row:
         if isinstance(typed, Operation) and typed.name == "as_number":
             return scalar.OPERATIONS[typed.name](self.traced(typed.arguments[0], depth))
         if not isinstance(typed, Operation):
-            return self._shown(self._step(typed, depth, self.value(typed)))
+            value = self.value(typed)
+            self.steps.append(self._step(typed, depth, value))
+            return value
         place = len(self.steps)
         arguments = [self._argument(typed, argument, depth) for argument in typed.arguments]
         value = scalar.OPERATIONS[typed.name](*arguments)
         self.steps.insert(place, self._step(typed, depth, value))
         return value
-
-    def _shown(self, step: Step) -> Value:
-        """A name that is read in several ways is shown once, as the reading in which it is known."""
-        before = self.steps[-1] if self.steps else None
-        if before is None or (before.text, before.column, before.depth) != (step.text, step.column, step.depth):
-            self.steps.append(step)
-        elif step.value is not None:
-            self.steps[-1] = step
-        return step.value
 
     def _argument(self, parent: Operation, typed: Typed, depth: int) -> Value:
         """Conversions have no text of their own and make no step."""

@@ -64,7 +64,7 @@ FUNCTIONS: Final = {
             "boolean",
             ("value",),
             "boolean",
-            "A value as true or false: a truth stays, anything else is null.",
+            "A value as true or false. Of a field of data: where it is that.",
             "{0} as true or false",
             "boolean(data.open) == boolean(data.wanted)",
         ),
@@ -107,9 +107,10 @@ FUNCTIONS: Final = {
             "number",
             ("value",),
             "number",
-            "A value as a number: a number stays, a text that writes one (`21.5`, `-3e2`) is read, anything else is null.",
+            "A value as a number. Of a field of data: where it is one. Of a text: the number it writes, as `21.5` or `-3e2`; "
+            "`number(text(data.x))` reads a field that holds numbers as texts.",
             "{0} as a number",
-            "number(data.reading) > 3",
+            "number(text(data.reading)) > 3",
         ),
         Function(
             "startswith",
@@ -123,10 +124,10 @@ FUNCTIONS: Final = {
             "text",
             ("value",),
             "text",
-            "A value as a text: a text stays, whole numbers become digits, other numbers the shortest text that reads back, "
-            "truths `true` or `false`.",
+            "A value as a text. Of a field of data: where it is one. Of a number: its digits, whole ones without a point, "
+            "others as short as they can be read back; of a truth: `true` or `false`.",
             "{0} as a text",
-            'text(data.code) in ["17", "18"]',
+            'text(number(data.code)) in ["17", "18"]',
         ),
     )
 }
@@ -163,9 +164,9 @@ AGGREGATES: Final = {
             "distinct",
             ("value",),
             "integer",
-            'How many different values. A field of data counts as text: 1 and "1" are one value.',
+            "How many different values. Of a field of data, say of which type.",
             "the number of different values of {0}",
-            "distinct(user_id) > 100",
+            "distinct(text(data.room)) > 3",
         ),
         AggregateFunction(
             "first", ("value",), "value", "The earliest value.", "the first {0}", 'first(data.state) == "closed"'

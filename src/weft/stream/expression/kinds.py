@@ -26,11 +26,10 @@ _NUMERIC: Final = frozenset[Kind]({"integer", "number"})
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A part whose kind is still open; `settle` makes it one of the given kind. `likely` decides where nothing else does."""
+    """A part whose kind is still open; `settle` makes it one of the given kind."""
 
     node: Node
     settle: Callable[[Kind], Typed]
-    likely: Kind | None = None
 
 
 Draft = Typed | Open
@@ -55,11 +54,9 @@ def as_number(typed: Typed) -> Typed:
 def common_kind(drafts: Sequence[Draft]) -> Kind | None:
     """The one kind all parts can have; None where they differ. Raises LookupError where nothing decides."""
     kinds: set[Kind] = {draft.kind for draft in drafts if not isinstance(draft, Open)}
-    opened = [draft for draft in drafts if isinstance(draft, Open)]
-    kinds = kinds or {draft.likely for draft in opened if draft.likely is not None}
     if not kinds:
         raise LookupError
-    if kinds <= _NUMERIC and (opened or len(kinds) > 1):
+    if kinds <= _NUMERIC and (len(kinds) > 1 or any(isinstance(draft, Open) for draft in drafts)):
         return "number"
     return next(iter(kinds)) if len(kinds) == 1 else None
 

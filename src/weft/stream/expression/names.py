@@ -28,11 +28,10 @@ OBJECTS: Final = ("data", "metadata")
 
 
 class Found(NamedTuple):
-    """What a name stands for. Without a `kind` what it is used with decides; where nothing does, `likely` may."""
+    """What a name stands for. Without a `kind` what it is used with decides."""
 
     path: tuple[str, ...]
     kind: Kind | None
-    likely: Kind | None = None
 
     @property
     def name(self) -> str:
@@ -68,8 +67,8 @@ class Names(Protocol):
 class EventNames:
     """The names of single events: attributes, and fields of `data` and `metadata`, of which a bare one is of `data`.
 
-    `fields` are whole names that were seen or are declared (`data.temperature`) with their kind. They serve suggestions, and
-    decide where nothing else does what a field is; a field that is not among them may be named all the same.
+    `fields` are whole names that were seen or are declared (`data.temperature`) with their kind. They serve suggestions
+    only: an expression means the same whatever was seen so far, and a field that is not among them may be named all the same.
     """
 
     fields: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
@@ -84,8 +83,7 @@ class EventNames:
                 return None
         else:
             path = ("data", *path)
-        likely = self.fields.get(write_name(path))
-        return Found(path, None, "number" if likely == "integer" else likely)
+        return Found(path, None)
 
     def hint(self, path: tuple[str, ...]) -> str:
         """A known name that is nearly the one written."""

@@ -14,7 +14,7 @@ from weft.stream.column import Field
 from weft.stream.expression.aggregates import KEEPING, THRESHOLD, WindowBinder
 from weft.stream.expression.fault import excerpt, fault
 from weft.stream.expression.functions import METRICS
-from weft.stream.expression.kinds import Open, described, settled, undecided
+from weft.stream.expression.kinds import Open, described, settled
 from weft.stream.expression.names import ATTRIBUTES, EventNames, Names
 from weft.stream.expression.parser import parse
 from weft.stream.expression.tree import Call, Comparison, Name, Negative, Node, Not, Number, children
@@ -64,8 +64,6 @@ def split_condition(
     root = settled(draft, "boolean")
     if root is None:
         raise fault(f"{described(draft)} and no condition; compare it", text, node.column, node.length, expected="a comparison")
-    if isinstance(draft, Open) and draft.likely not in {None, "boolean"}:
-        raise undecided(draft, text)
     if threshold is not None:
         _check_threshold(text, node, threshold)
     return _split(text, root)
