@@ -11,6 +11,7 @@ PAGES: Final = {
     "settings": "docs/reference/settings.md",
     "command_line": "docs/reference/command-line.md",
     "http": "docs/reference/http.md",
+    "live": "docs/reference/live.md",
     "adapters": "docs/reference/adapters.md",
     "metrics": "docs/reference/metrics.md",
     "event_types": "docs/reference/event-types.md",

@@ -26,6 +26,8 @@ A socket is authenticated by its `Authorization` header, by the cookie of the sa
 | path | role | what it is |
 |---|---|---|
 | `/ws` | ingestion | events in, an acknowledgement for each; `ping` is answered with `pong` |
+| `/ws/live` | dashboard | any number of feeds on one socket, with snapshots, filters, rates and credit: [live](live.md) |
+| `/ws/alerts` | dashboard | what fires now, and every transition of an alert from then on |
 | `/ws/metrics` | dashboard | the realtime figures, every second |
 | `/ws/topics/{topic}` | dashboard | a topic from a place on, as it is appended; every frame says from where to go on |
 """

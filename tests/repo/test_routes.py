@@ -29,7 +29,7 @@ OPEN = {
     "/swagger",
 }
 # Sockets ask for credentials in their first frame, so their signature cannot; each one's own test shows that it does.
-SOCKETS = {"/ws", "/ws/metrics", "/ws/topics/{topic}"}
+SOCKETS = {"/ws", "/ws/alerts", "/ws/live", "/ws/metrics", "/ws/topics/{topic}"}
 
 
 def _routers() -> list[tuple[str, APIRouter]]:

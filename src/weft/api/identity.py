@@ -11,10 +11,10 @@ from weft.core.principal import Principal, Scope
 
 
 class Identity:
-    """The proof one connection gave, and the scope it has to have."""
+    """The proof one connection gave, and the scopes it has to have: none at first where being known is enough."""
 
     def __init__(
-        self, websocket: WebSocket, exchange: Exchange, scope: Scope, *, authenticator: Authenticator, origins: Origins
+        self, websocket: WebSocket, exchange: Exchange, scope: Scope | None, *, authenticator: Authenticator, origins: Origins
     ) -> None:
         headers: dict[bytes, bytes] = dict(websocket.scope["headers"])
         self._is_at_home = origins.is_at_home(headers.get(b"origin"), headers.get(b"host", b""))
@@ -23,7 +23,7 @@ class Identity:
         self._shows_proof = b"authorization" in headers or b"x-api-key" in headers
         self._caller = Caller(headers=HeaderView(headers), client_ip=exchange.client_ip, method="GET", is_websocket=True)
         self._exchange = exchange
-        self._scope = scope
+        self._scopes = set[Scope]() if scope is None else {scope}
         self._authenticator = authenticator
         self._token: str | None = None
 
@@ -35,7 +35,7 @@ class Identity:
             if self._shows_proof:
                 raise
             return False
-        if principal.kind == "anonymous" and not (self._is_at_home and principal.may(self._scope)):
+        if principal.kind == "anonymous" and not (self._is_at_home and self._scopes and self._scopes <= principal.scopes):
             return False
         self._exchange.principal = self._permitted(principal)
         return True
@@ -55,7 +55,18 @@ class Identity:
         elif not await self.look():
             raise Unauthenticated("the session this connection began with is over; sign in again")
 
+    def demand(self, scope: Scope) -> None:
+        """Need one scope more from here on, for what the client asks now. Raises NotAllowed where it does not have it."""
+        principal = self._exchange.principal
+        if principal is None or not principal.may(scope):
+            raise _lacking(scope)
+        self._scopes.add(scope)
+
     def _permitted(self, principal: Principal) -> Principal:
-        if not principal.may(self._scope):
-            raise NotAllowed(f"this needs the scope {self._scope.value}", scope=self._scope.value)
+        for scope in sorted(self._scopes - principal.scopes):
+            raise _lacking(scope)
         return principal
+
+
+def _lacking(scope: Scope) -> NotAllowed:
+    return NotAllowed(f"this needs the scope {scope.value}", scope=scope.value)

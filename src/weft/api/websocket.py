@@ -124,9 +124,9 @@ class Socket:
             encoded = message if isinstance(message, bytes) else msgspec.json.encode(message)
             await self._websocket.send_text(encoded.decode())
 
-    async def send_error(self, error: Exception) -> None:
-        """Send `{"type":"error", error, message, details, timestamp, correlation_id}`."""
-        await self.send(self._sockets.error_frame(error, self._exchange))
+    async def send_error(self, error: Exception, *, about: str | None = None) -> None:
+        """Send `{"type":"error", error, message, details, timestamp, correlation_id}`, with the `id` of what it is about."""
+        await self.send(self._sockets.error_frame(error, self._exchange, about))
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close the connection; `reason` is cut to what a close frame can hold."""
@@ -152,8 +152,11 @@ class Sockets:
         """Open connections, those that have not yet said who they are included."""
         return sum(self._open.values())
 
-    async def serve(self, websocket: WebSocket, scope: Scope, talk: Callable[[Socket], Awaitable[None]]) -> None:
-        """Let a client in that has `scope`, talk, and clean up. Returns when the connection is over; raises nothing of ours."""
+    async def serve(self, websocket: WebSocket, scope: Scope | None, talk: Callable[[Socket], Awaitable[None]]) -> None:
+        """Let a client in that has `scope`, or is known where there is none; talk, and clean up.
+
+        Returns when the connection is over; raises nothing of ours.
+        """
         exchange = exchange_of(websocket)
         address = exchange.client_ip
         limit = self._settings.websocket_connections_per_ip
@@ -176,10 +179,11 @@ class Sockets:
         settings = self._settings
         return decode_frame(text, max_bytes=settings.websocket_max_frame_bytes, max_depth=settings.websocket_max_depth)
 
-    def error_frame(self, error: Exception, exchange: Exchange) -> bytes:
-        """The frame that reports an error."""
+    def error_frame(self, error: Exception, exchange: Exchange, about: str | None = None) -> bytes:
+        """The frame that reports an error; `about` is the id of what it is about."""
         body = error_body_of(error, now_us=self._clock.now_us(), correlation=exchange.correlation_id)
-        return b'{"type":"error",' + body[1:]
+        name = b"" if about is None else b'"id":%b,' % msgspec.json.encode(about)
+        return b'{"type":"error",%b%b' % (name, body[1:])
 
     async def _serve(self, socket: Socket, websocket: WebSocket, talk: Callable[[Socket], Awaitable[None]]) -> None:
         try:

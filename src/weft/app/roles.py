@@ -11,7 +11,7 @@ from weft.app.write_store import write_store
 from weft.ingest import routes as doors
 from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
-from weft.query.routes import dead_letters, erasures, events, metrics, series, topics
+from weft.query.routes import dead_letters, erasures, events, live, metrics, series, topics
 from weft.store.checks import checks as store_checks
 
 LATER: Final = ("analytics", "alerting")
@@ -52,10 +52,10 @@ async def dashboard(resources: Resources) -> Parts:
     """Figures, series, live feeds and the verdict."""
     query = await resources.query()
     return Parts(
-        routers=(metrics.router, series.router, topics.router),
-        workers=(query.feeds,),
+        routers=(metrics.router, series.router, topics.router, live.router),
+        workers=(query.feeds, query.views),
         checks=query.own_checks(),
-        draining=(query.feeds.close,),
+        draining=(query.drain,),
     )
 
 
@@ -69,9 +69,9 @@ async def storage(resources: Resources) -> Parts:
     )
     return Parts(
         routers=(events.router, erasures.router, topics.router, dead_letters.router),
-        workers=(writer, query.feeds),
+        workers=(writer, query.feeds, query.views),
         checks=store_checks(store, settings=resources.settings.store),
-        draining=(query.feeds.close,),
+        draining=(query.drain,),
     )
 
 

@@ -43,6 +43,23 @@ class Reader:
         """Note that a piece was sent."""
         self.positions[piece.partition] = piece.next_offset
 
+    @property
+    def forgotten(self) -> int:
+        """How often what is kept in memory was dropped because something was erased."""
+        return self._feed.forgotten
+
+    async def after(self, partition: int, offset: int) -> Sequence[Piece]:
+        """What comes in a partition from `offset` on, whatever this reader has read: up to a chunk, [] when nothing does."""
+        return [piece for piece in await self._feed.after(partition, offset) if piece.next_offset > offset]
+
+    async def begin(self, start: str | dict[int, int]) -> dict[int, int]:
+        """The next offsets to read from a start on. Raises Invalid for an offset that is not there yet."""
+        return _begin(await self._feed.partitions(), start)
+
+    async def start_of(self, partition: int) -> int:
+        """The oldest offset of a partition that the log still has."""
+        return next((state.start_offset for state in await self._feed.partitions() if state.partition == partition), 0)
+
     async def _wait(self) -> Sequence[Piece]:
         patience_s = _FIRST_RETRY_S
         while True:
@@ -78,7 +95,7 @@ class Feeds:
     def __init__(self, log: Log, clock: Clock, settings: QuerySettings) -> None:
         self._log = log
         self._settings = settings
-        self._pace = Pace(clock, settings.feed_max_share)
+        self.pace = Pace(clock, settings.feed_max_share)
         self._feeds: dict[str, TopicFeed] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -145,7 +162,7 @@ class Feeds:
                 self._stop(idle)
         if len(self._feeds) >= self._settings.feed_max_topics and topic not in self._feeds:
             raise Busy(f"{len(self._feeds)} topics are fed live already; try again later", retry_after_s=5)
-        feed = self._feeds[topic] = TopicFeed(topic, self._log, self._pace, self._settings)
+        feed = self._feeds[topic] = TopicFeed(topic, self._log, self.pace, self._settings)
         self._tasks[topic] = group.create_task(feed.run(), name=f"{self.name}:{topic}")
         return feed
 

@@ -4,41 +4,18 @@ Both carry the same events and the same notices: `gap` (offsets that are not the
 `cut` with the place to resume from. The texts of the events were made once; here they are only joined.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgspec
 
 from weft.core.errors import WeftError
 from weft.query import resume
 from weft.query.feed import Reader
+from weft.query.live.update import Events, Gap, Update
 from weft.query.piece import Piece
+from weft.query.wanted import Wanted
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which events a reader wants to see; None means all."""
-
-    types: Collection[str] | None = None
-    sources: Collection[str] | None = None
-
-    @classmethod
-    def of(cls, types: Sequence[str] | None, sources: Sequence[str] | None) -> Self:
-        """From the lists of a question."""
-        return cls(None if types is None else frozenset(types), None if sources is None else frozenset(sources))
-
-    def indices(self, piece: Piece) -> Sequence[int]:
-        """The indices of the events of a piece that are wanted."""
-        if self.types is None and self.sources is None:
-            return range(len(piece.lines))
-        return [
-            index
-            for index, (event_type, source) in enumerate(piece.names)
-            if (self.types is None or event_type in self.types) and (self.sources is None or source in self.sources)
-        ]
 
 
 def sse_begin(reader: Reader) -> bytes:
@@ -77,31 +54,33 @@ def sse_cut(reader: Reader, reason: WeftError) -> bytes:
     )
 
 
-def socket_frames(reader: Reader, piece: Piece, wanted: Wanted) -> list[bytes]:
-    """A piece as WebSocket frames (a gap, the events), each with the place to resume from. The reader's place moves on."""
+def socket_frames(update: Update | None, place: str) -> list[bytes]:
+    """An update as the frames of a topic's socket (a gap, the events), each with the place to resume from; without an update a
+    frame that says: still here, and so far."""
+    if not isinstance(update, Events):
+        return [_encode({"type": "heartbeat", "from": place})]
     frames: list[bytes] = []
-    if (notice := _gap(reader, piece)) is not None:
-        frames.append(_encode({"type": "gap", **notice}))
-    reader.passed(piece)
-    place = resume.to_text(reader.positions)
-    events = piece.joined((place, wanted), lambda: _socket_events(piece, wanted, place))
-    return [*frames, events] if events else frames
+    if update.gap is not None:
+        frames += [_encode({"type": "gap", **notice}) for notice in _notices(update.gap)]
+    if update.lines:
+        head = _encode({"type": "events", "from": update.cursor})[:-1]
+        frames.append(head + b',"events":[' + b",".join(update.lines) + b"]}")
+    return frames
 
 
-def _socket_events(piece: Piece, wanted: Wanted, place: str) -> bytes:
-    lines = [piece.lines[index] for index in wanted.indices(piece)]
-    head = _encode({"type": "events", "from": place})[:-1]
-    return head + b',"events":[' + b",".join(lines) + b"]}" if lines else b""
-
-
-def socket_heartbeat(reader: Reader) -> bytes:
-    """A frame that says: still here, and so far."""
-    return _encode({"type": "heartbeat", "from": resume.to_text(reader.positions)})
-
-
-def socket_cut(reader: Reader, reason: WeftError) -> bytes:
+def socket_cut(place: str, reason: WeftError) -> bytes:
     """The last frame of a feed."""
-    return _encode({"type": "cut", "reason": reason.message, "from": resume.to_text(reader.positions)})
+    return _encode({"type": "cut", "reason": reason.message, "from": place})
+
+
+def _notices(gap: Gap) -> list[dict[str, Any]]:
+    """A gap, partition by partition."""
+    begin, end = resume.from_text(gap.start), resume.from_text(gap.end)
+    return [
+        _notice(partition, begin.get(partition, 0), offset, gap.message or gap.reason)
+        for partition, offset in end.items()
+        if offset > begin.get(partition, 0)
+    ]
 
 
 def _gap(reader: Reader, piece: Piece) -> dict[str, Any] | None:

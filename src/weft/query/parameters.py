@@ -240,6 +240,62 @@ class FeedQuery(BaseModel):
     )
     type: Words | None = Field(default=None, description="Event type; may be repeated.")
     source: Words | None = Field(default=None, description="Source; may be repeated.")
+    filter: Annotated[str, Field(min_length=1, max_length=2_000)] | None = Field(
+        default=None, description="An expression that has to be true of an event, such as `temperature > 30`."
+    )
+
+
+class SocketFeedQuery(FeedQuery):
+    """What the socket of a topic can do beside."""
+
+    conflate: bool = Field(
+        default=False,
+        description="Whether a reader that is far behind gets the newest event of each type, source and subject and a gap, "
+        "instead of every event late.",
+    )
+    credit: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        default=None, description="Events that may be sent until the client grants more with a `credit` operation."
+    )
+
+    @model_validator(mode="after")
+    def _wait_one_way(self) -> Self:
+        if self.conflate and self.credit is not None:
+            raise Malformed("conflate and credit contradict each other; give one of them", fields=["conflate", "credit"])
+        return self
+
+
+class LiveQuery(BaseModel):
+    """A live feed as server-sent events."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: Topic | None = Field(default=None, description="The topic of the feed `topic`, the continuous query of `query`.")
+    filter: Annotated[str, Field(min_length=1, max_length=2_000)] | None = Field(
+        default=None, description="An expression that has to be true of an event, such as `temperature > 30`."
+    )
+    cursor: Annotated[str, Field(max_length=4_096)] | None = Field(
+        default=None, description="`cursor` of an earlier update, to go on from there; or `latest`, `earliest`."
+    )
+    rate: Annotated[str, Field(max_length=16)] = Field(
+        default="every", description="`every` event as it comes, or the time between two updates, such as 1s."
+    )
+    snapshot: bool = Field(default=False, description="Whether to begin with what stands now.")
+
+
+class AlertsQuery(BaseModel):
+    """Which alerts a socket shows. Each parameter may be repeated; any of its values matches."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Words | None = Field(default=None, description="Status, such as firing.")
+    level: Words | None = Field(default=None, description="Level: info, warning, error, critical.")
+    rule: Words | None = Field(default=None, description="Name or id of the rule.")
+    filter: Annotated[str, Field(min_length=1, max_length=2_000)] | None = Field(
+        default=None, description="An expression that has to be true of a transition besides."
+    )
+    cursor: Annotated[str, Field(max_length=4_096)] | None = Field(
+        default=None, description="`cursor` of an earlier frame, to go on from there instead of with what stands now."
+    )
 
 
 class ReadQuery(BaseModel):

@@ -14,6 +14,7 @@ from weft.query.dead import DeadIndex
 from weft.query.erase import Eraser
 from weft.query.feed import Feeds
 from weft.query.gate import Gate
+from weft.query.live.views import Views
 from weft.query.live_metrics import LiveMetrics
 from weft.query.realtime import RealtimeMetrics
 from weft.query.settings import QuerySettings
@@ -22,7 +23,7 @@ from weft.store.port import EventStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryParts:
-    """Collaborators of the routes, at `app.state.query`. `feeds` is a worker the process has to run."""
+    """Collaborators of the routes, at `app.state.query`. `feeds` and `views` are workers the process has to run."""
 
     log: Log
     store: EventStore
@@ -33,6 +34,7 @@ class QueryParts:
     realtime: RealtimeMetrics
     live_metrics: LiveMetrics
     feeds: Feeds
+    views: Views
     eraser: Eraser
     dead: DeadIndex
     replaying: asyncio.Lock
@@ -42,6 +44,7 @@ class QueryParts:
         """The parts over a log, a store and the process's checks."""
         gate = Gate(settings)
         realtime = RealtimeMetrics(store, gate, clock, settings)
+        feeds = Feeds(log, clock, settings)
         return cls(
             log=log,
             store=store,
@@ -51,11 +54,17 @@ class QueryParts:
             gate=gate,
             realtime=realtime,
             live_metrics=LiveMetrics(realtime, settings),
-            feeds=Feeds(log, clock, settings),
+            feeds=feeds,
+            views=Views(feeds, realtime, settings),
             eraser=Eraser(log, store, clock, settings),
             dead=DeadIndex(log),
             replaying=asyncio.Lock(),
         )
+
+    def drain(self) -> None:
+        """End every feed, with the place to go on from, before a server waits for its connections to finish."""
+        self.views.close()
+        self.feeds.close()
 
     def own_checks(self) -> dict[str, Check]:
         """The checks of this room, for the register."""

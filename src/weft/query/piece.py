@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
+import numpy as np
 
-from weft.core.batch import LogBatch
+from weft.core.batch import Int64s, LogBatch
 from weft.core.clock import Clock
 from weft.core.errors import Corrupt
 from weft.core.event import EventRow
@@ -19,26 +20,32 @@ from weft.query.shapes import row_body
 
 EVENTS_A_PIECE: Final = 256
 _JOINED_MOST: Final = 2
-_OVERHEAD_BYTES: Final = 200  # of one event beside its text: list slots, the two names, object headers
+_CHOSEN_MOST: Final = 16
+_OVERHEAD_BYTES: Final = 220  # of one event beside its text: list slots, the three names, the two times, object headers
+_NO_TIMES: Final = np.empty(0, dtype=np.int64)
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Events [first_offset, next_offset) of a partition: one JSON text each, and beside it (type, source) to filter by.
+    """Events [first_offset, next_offset) of a partition: one JSON text each, and beside it (type, source, subject).
 
     No lines and a `reason` is a range that cannot be read; no lines and no reason is a tick.
     """
 
+    topic: str = ""
     partition: int
     first_offset: int
     next_offset: int
     lines: Sequence[bytes] = ()
-    names: Sequence[tuple[str, str]] = ()
+    names: Sequence[tuple[str, str, str | None]] = ()
+    times_us: Int64s = field(default_factory=lambda: _NO_TIMES, compare=False)
+    received_at_us: Int64s = field(default_factory=lambda: _NO_TIMES, compare=False)
     reason: str | None = None
     size_bytes: int = 0
     _joined: dict[Hashable, bytes] = field(default_factory=dict[Hashable, bytes], compare=False, repr=False)
+    _chosen: dict[Hashable, Sequence[int]] = field(default_factory=dict[Hashable, Sequence[int]], compare=False, repr=False)
 
     @property
     def memory_bytes(self) -> int:
@@ -54,12 +61,34 @@ class Piece:
                 self._joined[key] = text
         return text
 
+    def has_chosen(self, key: Hashable) -> bool:
+        """Whether `chosen` has been made already."""
+        return key in self._chosen
+
+    def chosen(self, key: Hashable, choose: Callable[[], Sequence[int]]) -> Sequence[int]:
+        """The indices of the events that somebody wants, found once for all who want the same (`key` says what)."""
+        indices = self._chosen.get(key)
+        if indices is None:
+            if len(self._chosen) >= _CHOSEN_MOST:
+                del self._chosen[next(iter(self._chosen))]
+            indices = self._chosen[key] = choose()
+        return indices
+
     def tail(self, offset: int) -> "Piece":
         """The piece without the events below `offset`."""
         skip = offset - self.first_offset
         if skip <= 0:
             return self
-        return replace(self, first_offset=offset, lines=self.lines[skip:], names=self.names[skip:], _joined={})
+        return replace(
+            self,
+            first_offset=offset,
+            lines=self.lines[skip:],
+            names=self.names[skip:],
+            times_us=self.times_us[skip:],
+            received_at_us=self.received_at_us[skip:],
+            _joined={},
+            _chosen={},
+        )
 
 
 class Pace:
@@ -110,11 +139,14 @@ def _piece(batch: LogBatch, rows: Sequence[EventRow], chosen: range) -> Piece:
         for index in chosen
     ]
     return Piece(
+        topic=batch.topic,
         partition=batch.partition,
         first_offset=batch.first_offset + chosen.start,
         next_offset=batch.first_offset + chosen.stop,
         lines=lines,
-        names=[(rows[index].type, rows[index].source) for index in chosen],
+        names=[(rows[index].type, rows[index].source, rows[index].subject) for index in chosen],
+        times_us=batch.times_us[chosen.start : chosen.stop].copy(),  # a slice would hold the whole batch in memory
+        received_at_us=batch.received_at_us[chosen.start : chosen.stop].copy(),
         size_bytes=sum(map(len, lines)),
     )
 

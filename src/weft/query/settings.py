@@ -51,6 +51,23 @@ class QuerySettings(BaseModel):
         default=30.0, gt=0, description="Seconds a reader may refuse to take data before its feed is cut."
     )
 
+    live_max_views: int = Field(
+        default=128, ge=1, description="Different views (topic, filter, rate) shown live at the same time; one more is refused."
+    )
+    live_max_subscriptions: int = Field(default=64, ge=1, description="Subscriptions one socket may hold.")
+    live_backlog_events: int = Field(
+        default=10_000,
+        ge=0,
+        description="Events a live reader may be behind and still get all of them; beyond it gets the newest of each kind, "
+        "source and subject, and a gap.",
+    )
+    live_memory_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Bytes of newest events kept in memory for all live views together."
+    )
+    live_snapshot_events: int = Field(
+        default=10_000, ge=1, description="Events of each partition that a snapshot looks back; alerts are looked up in all."
+    )
+
     erase_timeout_s: float = Field(
         default=60.0, gt=0, description="Seconds an erasure waits for the store to have read all that stood in the log."
     )

@@ -54,6 +54,7 @@ class TopicFeed:
         self.changed = asyncio.Event()
         self.ended: WeftError | None = None
         self.kept: dict[int, Kept] = {}
+        self.forgotten = 0
         self._log = log
         self._pace = pace
         self._settings = settings
@@ -106,6 +107,7 @@ class TopicFeed:
             kept.pieces.clear()
             kept.begin = kept.end
         self._size_bytes = 0
+        self.forgotten += 1
 
     def end(self, reason: WeftError) -> None:
         """Tell every reader that this feed ends."""

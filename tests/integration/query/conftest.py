@@ -195,6 +195,7 @@ def open_lab(tmp_path: Path, _accounts: Path) -> OpenLab:
             )
             address = await stack.enter_async_context(serving(edge))
             await stack.enter_async_context(working(parts.feeds))
+            await stack.enter_async_context(working(parts.views))
             owner = await auth.accounts.create("ada@example.org", "correct horse battery", role=Role.ADMIN)
             (reader, reader_key), (_, admin_key) = [
                 await auth.api_keys.create(owner_id=owner.id, name="key", scopes=scopes, may_give=Scope)

@@ -20,6 +20,7 @@ ROUTES = [
     "/api/v1/topics/events",
     "/api/v1/topics/events/events",
     "/api/v1/topics/events/stream",
+    "/api/v1/live/events",
     "/api/v1/verdict",
     "/api/v1/conservation",
     "/api/v1/dead-letters",

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from weft.query.routes import dead_letters, erasures, events, metrics, series, topics, verdict
+from weft.query.routes import dead_letters, erasures, events, live, metrics, series, topics, verdict
 
 router = APIRouter()
-for part in (events, metrics, series, topics, dead_letters, erasures, verdict):
+for part in (events, metrics, series, topics, live, dead_letters, erasures, verdict):
     router.include_router(part.router)

@@ -10,6 +10,7 @@ from weft.auth.signature import (
     DeadLetterReplayer,
     EventsEraser,
     EventsReader,
+    SignedIn,
     VerdictReader,
     auth_parts,
     caller_of,
@@ -41,13 +42,20 @@ async def _charge_verdict_reader(connection: HTTPConnection, principal: VerdictR
     return principal
 
 
-async def check_again(request: Request) -> None:
+async def _charge_known(connection: HTTPConnection, principal: SignedIn) -> Principal:
+    await charge(connection, LIMIT, principal)
+    return principal
+
+
+async def check_again(request: Request, scope: Scope = Scope.EVENTS_READ) -> None:
     """Look whether who began a long answer may still have it. Raises Unauthenticated or NotAllowed."""
     principal = await auth_parts(request).authenticator.authenticate(caller_of(request))
-    require(principal, Scope.EVENTS_READ)
+    require(principal, scope)
 
 
 Reader = Annotated[Principal, Depends(_charge_reader)]
+KnownReader = Annotated[Principal, Depends(_charge_known)]
+"""For a route whose scope depends on what is asked; it calls `require` itself."""
 Eraser = Annotated[Principal, Depends(_charge_eraser)]
 Replayer = Annotated[Principal, Depends(_charge_replayer)]
 VerdictViewer = Annotated[Principal, Depends(_charge_verdict_reader)]

@@ -3,32 +3,35 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
-from pydantic import TypeAdapter, ValidationError
 
 from weft.api.parts import api_parts
 from weft.api.websocket import Socket
-from weft.core.errors import Invalid, WeftError
+from weft.core.errors import WeftError
 from weft.core.principal import Scope
 from weft.query import frames, resume
-from weft.query.frames import Wanted
-from weft.query.parameters import FeedQuery, ReadQuery, Topic
+from weft.query.live.ask import read_grant
+from weft.query.live.pull import pulled
+from weft.query.live.seat import Seat
+from weft.query.live.seen import TOPIC, Seen
+from weft.query.parameters import FeedQuery, ReadQuery, SocketFeedQuery, Topic
 from weft.query.parts import QueryParts, query_parts
 from weft.query.raw import RawPage, read_page
 from weft.query.routes.answer import SSE, Stream, answer, begun, described
-from weft.query.routes.push import push_until_gone
+from weft.query.routes.push import until_either_ends
+from weft.query.routes.question import question_of, topic_of
 from weft.query.routes.reader import Parts, Reader, check_again
 from weft.query.topics import TopicBody, get_topic, topic_bodies
+from weft.query.wanted import Wanted
 
 router = APIRouter(tags=["topics"])
 logger = logging.getLogger(__name__)
-
-_TOPIC: Final = TypeAdapter(Topic)
 
 TopicName = Annotated[Topic, Path(description="The topic.")]
 LastEventId = Annotated[
@@ -85,7 +88,7 @@ async def stream_topic(
 ) -> Response:
     """A feed as server-sent events."""
     start = resume.from_event_id(last_event_id) if last_event_id else resume.parse_start(query.start)
-    events = _server_sent(parts, topic, start, Wanted.of(query.type, query.source), partial(check_again, request))
+    events = _server_sent(parts, topic, start, Wanted.of(query.type, query.source, query.filter), partial(check_again, request))
     first = await anext(events)  # what is wrong with the question is answered with a status, not inside the stream
     return Stream(begun(first, events), media_type=SSE, timeout_s=parts.settings.feed_send_timeout_s)
 
@@ -96,8 +99,9 @@ async def push_topic(websocket: WebSocket) -> None:
     parts = query_parts(websocket)
 
     async def talk(socket: Socket) -> None:
-        topic, query = _asked(websocket)
-        await push_until_gone(socket, _push(socket, parts, topic, query))
+        topic, query = topic_of(websocket), question_of(websocket, SocketFeedQuery, ("type", "source"))
+        seats: list[Seat] = []
+        await until_either_ends(_push(socket, parts, topic, query, seats), _listen(socket, seats))
 
     await api_parts(websocket).sockets.serve(websocket, Scope.EVENTS_READ, talk)
 
@@ -127,35 +131,28 @@ async def _server_sent(
             yield frames.sse_cut(reader, reason)
 
 
-async def _push(socket: Socket, parts: QueryParts, topic: str, query: FeedQuery) -> None:
+async def _push(socket: Socket, parts: QueryParts, topic: str, query: SocketFeedQuery, seats: list[Seat]) -> None:
     quiet_s, patience_s = parts.settings.feed_heartbeat_s, parts.settings.feed_send_timeout_s
-    wanted = Wanted.of(query.type, query.source)
-    async with parts.feeds.open(topic, resume.parse_start(query.start)) as reader:
-        spoke_s = parts.clock.steady_s()
+    seen = Seen(kind=TOPIC, topic=topic, wanted=Wanted.of(query.type, query.source, query.filter))
+    async with parts.views.events(seen) as view:
+        seat = Seat(view, credit=query.credit, is_patient=not query.conflate)
+        await seat.begin(resume.parse_start(query.start))
+        seats.append(seat)
         try:
-            while True:
-                pieces = await reader.next(quiet_s)
-                texts = [text for piece in pieces for text in frames.socket_frames(reader, piece, wanted)]
-                if not texts and (not pieces or parts.clock.steady_s() - spoke_s >= quiet_s):
-                    texts = [frames.socket_heartbeat(reader)]
-                for text in texts:
-                    async with asyncio.timeout(patience_s):
-                        await socket.send(text)
-                    spoke_s = parts.clock.steady_s()
+            async with aclosing(pulled(seat, quiet_s)) as updates:
+                async for update in updates:
+                    for text in frames.socket_frames(update, seat.cursor):
+                        async with asyncio.timeout(patience_s):
+                            await socket.send(text)
         except TimeoutError:
             logger.info("feed_cut", extra={"topic": topic, "timeout_s": patience_s})
         except WeftError as reason:
-            await socket.send(frames.socket_cut(reader, reason))
+            await socket.send(frames.socket_cut(seat.cursor, reason))
 
 
-def _asked(websocket: WebSocket) -> tuple[str, FeedQuery]:
-    """The topic and the question of a feed's socket. Raises Invalid."""
-    given = websocket.query_params
-    several = {"type", "source"}
-    asked = {name: given.getlist(name) if name in several else given[name] for name in given}
-    try:
-        return _TOPIC.validate_python(websocket.path_params["topic"]), FeedQuery.model_validate(asked)
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "topic"
-        raise Invalid(f"{field}: {first['msg']}", field=field) from wrong
+async def _listen(socket: Socket, seats: list[Seat]) -> None:
+    """Take credit until the client is gone; anything else it sends is left alone, pings apart."""
+    async for _ in socket:
+        if (events := read_grant(socket.text)) is not None:
+            for seat in seats:
+                seat.grant(events)
