@@ -60,7 +60,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(written, Mapping):
             raise Invalid(f"a window is a length or an object; {_FORMS}", field=_FIELD)
         members = dict(cast("Mapping[str, object]", written))
-        kinds = [kind for kind in _KINDS if kind in members]
+        kinds: list[WindowKind] = [kind for kind in _KINDS if kind in members]
         if len(kinds) != 1:
             raise Invalid(f"a window has one kind, this one has {len(kinds)}; {_FORMS}", field=_FIELD)
         kind = kinds[0]

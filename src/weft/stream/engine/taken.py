@@ -60,7 +60,7 @@ class Taken:
     """What came out of one batch.
 
     `results` are in the order of the ends of their windows for each query; they are made when they are looked at, so that an
-    engine costs nothing for what nobody reads. `refused` counts, for each query, the events left out because its memory is full.
+    engine costs nothing for what nobody reads. `refused` counts, for each query, events left out because its memory is full.
     """
 
     results: Sequence[Result]

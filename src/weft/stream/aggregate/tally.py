@@ -1,0 +1,82 @@
+"""Tally: what one aggregate keeps for each cell. A cell is one key in one pane or session; cells are numbered densely.
+
+Every step is over whole columns: many cells at once. Adding and merging give the same whatever the order.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weft.core.batch import Int64s
+from weft.stream.column import Column
+
+Saved = Mapping[str, Any]
+"""Arrays and plain values by name, as a snapshot keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The events of a batch that an aggregate takes: the cell of each, its value where it takes one, and its place.
+
+    `values` are known, one for each cell; of a text column they are codes into its words.
+    """
+
+    cells: Int64s
+    times_us: Int64s
+    partition: int
+    offsets: Int64s
+    column: Column | None = None
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """The values themselves."""
+        assert self.column is not None, "this aggregate takes no value"  # noqa: S101 - the binder gave it one
+        return self.column.values
+
+
+class Tally(ABC):
+    """The state of one aggregate. Cells up to the number last grown to may be used; a cell that was never used is empty."""
+
+    @abstractmethod
+    def grow(self, cells: int) -> None:
+        """Make room for this many cells."""
+
+    @abstractmethod
+    def add(self, chosen: Chosen) -> None:
+        """Take in events."""
+
+    @abstractmethod
+    def merge(self, into: Int64s, other: Int64s) -> None:
+        """Take what each of `other` holds into the cell of `into` beside it; one of `into` may stand there several times."""
+
+    @abstractmethod
+    def clear(self, cells: Int64s) -> None:
+        """Make cells empty again."""
+
+    @abstractmethod
+    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
+        """What the aggregate says about these cells; `length_us` is how long their windows are."""
+
+    @property
+    @abstractmethod
+    def size_bytes(self) -> int:
+        """About what it holds in memory."""
+
+    @abstractmethod
+    def save(self, cells: Int64s) -> Saved:
+        """What these cells hold, in this order."""
+
+    @abstractmethod
+    def load(self, cells: int, saved: Saved) -> None:
+        """Hold what was saved in the cells from 0 on, in place of everything."""
+
+
+def grown(array: npt.NDArray[Any], cells: int, empty: Any) -> npt.NDArray[Any]:
+    """A longer array with the same beginning."""
+    longer = np.full(cells, empty, dtype=array.dtype)
+    longer[: len(array)] = array
+    return longer

@@ -1,0 +1,246 @@
+"""Pass: one walk over a batch for all queries with the same topic, key, window, lateness and times of answering.
+
+They share what is found out about keys and windows; what each of them counts is kept apart by its condition.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from weft.core.batch import Int64s, LogBatch
+from weft.core.watermark import BEGINNING, max_time_us
+from weft.stream.column import Column, Field
+from weft.stream.engine.block import Block
+from weft.stream.engine.cells import Cells
+from weft.stream.engine.keys import Keys
+from weft.stream.engine.panes import Answer, Panes, Shape
+from weft.stream.engine.plan import Plan
+from weft.stream.engine.progress import Progress
+from weft.stream.engine.rows import Mask, Rows
+from weft.stream.engine.selection import Selection
+from weft.stream.engine.taken import Late
+from weft.stream.expression.evaluate import evaluate, select
+
+_KEY_BYTES = 300
+"""About what one more key takes, beside its cells."""
+
+RowsFrom = Callable[[int], Rows]
+
+
+@dataclass(slots=True)
+class Running:
+    """A query that runs. Windows that began at `since_us` or before are not answered."""
+
+    plan: Plan
+    since_us: int
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came out of a step so far."""
+
+    blocks: list[Block] = field(default_factory=list[Block])
+    late: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict[tuple[int, int], tuple[int, list[str]]])
+    """By partition and offset the event time and the queries."""
+    refused: dict[str, int] = field(default_factory=dict[str, int])
+
+    def late_events(self, topic: str) -> list[Late]:
+        """The late events, in the order of partition and offset."""
+        return [
+            Late(topic=topic, partition=partition, offset=offset, time_us=time_us, queries=tuple(queries))
+            for (partition, offset), (time_us, queries) in sorted(self.late.items())
+        ]
+
+
+class Pass:
+    """The queries of one pass and their state. `first` is any of them: it says what all have in common."""
+
+    def __init__(self, first: Plan, progress: Progress, limit_bytes: int) -> None:
+        query = first.query
+        self.key = first.pass_key
+        self.topic = query.topic
+        self.progress = progress
+        self.running: dict[str, Running] = {}
+        self._keys_of = first.keys
+        self._limit_bytes = limit_bytes
+        self._keys = Keys()
+        self._cells = Cells(limit_bytes)
+        shape = Shape(
+            slide_us=query.window.slide_us,
+            panes=query.window.panes,
+            lateness_us=query.lateness_us,
+            every_us=query.every_us,
+            revises=query.emit == "revisions",
+        )
+        self._answers_once = shape.answers_once
+        self._windows = Panes(shape, self._cells, limit_bytes)
+        self._selections: dict[str | None, Selection] = {}
+        self._revisions: dict[tuple[str, int], Int64s] = {}
+
+    @property
+    def fields(self) -> frozenset[Field]:
+        """Everything its queries read."""
+        return frozenset[Field]().union(*(running.plan.fields for running in self.running.values()))
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it holds in memory."""
+        return self._keys.size_bytes + self._cells.size_bytes + self._windows.size_bytes
+
+    def add(self, plan: Plan) -> None:
+        """Answer one more query from here on."""
+        newest = (watermark_us + self.progress.bound_us for watermark_us in self.progress.watermarks_us.values())
+        since_us = max(newest, default=BEGINNING) if plan.query.start == "latest" else BEGINNING
+        self.running[plan.query.name] = Running(plan, since_us)
+        self._select()
+
+    def remove(self, name: str) -> None:
+        """Stop answering a query."""
+        del self.running[name]
+        self._revisions = {key: counts for key, counts in self._revisions.items() if key[0] != name}
+        self._select()
+
+    def _select(self) -> None:
+        """Keep what the queries that run need, and nothing else."""
+        plans: dict[str | None, list[Plan]] = {}
+        for running in self.running.values():
+            plans.setdefault(running.plan.where_text, []).append(running.plan)
+        self._selections = {
+            where: self._selections.get(where) or Selection(of_where[0].where) for where, of_where in plans.items()
+        }
+        for where, selection in self._selections.items():
+            selection.need(need for plan in plans[where] for need in plan.needs)
+        self._cells.attach(tally for selection in self._selections.values() for tally in selection.all_tallies().values())
+
+    def take(self, batch: LogBatch, rows_from: RowsFrom, outcome: Outcome) -> None:
+        """Take in what of a batch is new here."""
+        position = self.progress.positions.get(batch.partition, batch.first_offset)
+        if batch.next_offset <= position:
+            return
+        skipped = max(position - batch.first_offset, 0)
+        if batch.partition not in self.progress.watermarks_us:
+            self._begin(batch, skipped)
+        if batch.count > skipped:
+            self._place(rows_from(skipped), outcome)
+        before_us = self.progress.passed_us
+        self.progress.took(batch)
+        self._answer(before_us, outcome)
+
+    def count_only(self, partitions: Iterable[int], outcome: Outcome) -> None:
+        """Only these partitions hold windows open from now on."""
+        before_us = self.progress.passed_us
+        self.progress.count_only(partitions)
+        self._answer(before_us, outcome)
+
+    def _begin(self, batch: LogBatch, skipped: int) -> None:
+        """A partition is read for the first time: windows that began before are not whole here."""
+        before = [batch.max_time_before_us, max_time_us(batch.times_us[:skipped], batch.received_at_us[:skipped])]
+        newest_us = max((time_us for time_us in before if time_us is not None), default=BEGINNING)
+        for running in self.running.values():
+            if running.plan.query.start == "latest":
+                running.since_us = max(running.since_us, newest_us)
+
+    def _place(self, rows: Rows, outcome: Outcome) -> None:
+        known = len(self._keys)
+        room = (self._limit_bytes - self.size_bytes) // _KEY_BYTES
+        keys = self._keys.number([rows.evaluate(key) for key in self._keys_of], rows.count, known + max(room, 0))
+        beside_bytes = self._keys.size_bytes
+        cells, late = self._windows.place(rows, keys, len(self._keys), self.progress.passed_us, beside_bytes)
+        placed = cells >= 0
+        if placed.all():
+            placed = None
+        for selection in self._selections.values():
+            selection.add(rows, cells, placed)
+        if placed is not None:
+            self._note(rows, placed, late, outcome)
+
+    def _note(self, rows: Rows, placed: Mask, late: Mask | None, outcome: Outcome) -> None:
+        """Note who had no place, for every query that would have counted it."""
+        for name, running in self.running.items():
+            where = running.plan.where
+            wanted = None if where is None else rows.select(where)
+            missed = ~placed if wanted is None else ~placed & wanted
+            if late is not None:
+                for at in np.flatnonzero(missed & late).tolist():
+                    place = (rows.partition, int(rows.offsets[at]))
+                    outcome.late.setdefault(place, (int(rows.times_us[at]), []))[1].append(name)
+                missed &= ~late
+            refused = int(np.count_nonzero(missed))
+            if refused:
+                running.refused += refused
+                outcome.refused[name] = outcome.refused.get(name, 0) + refused
+
+    def _answer(self, before_us: int, outcome: Outcome) -> None:
+        for answer in self._windows.answers(before_us, self.progress.passed_us):
+            for running in self.running.values():
+                block = self._block(running, answer)
+                if block is not None:
+                    outcome.blocks.append(block)
+
+    def _block(self, running: Running, answer: Answer) -> Block | None:
+        """What a query answers about a window, None where that is nothing."""
+        if answer.start_us <= running.since_us:
+            return None
+        plan = running.plan
+        selection = self._selections[plan.where_text]
+        events = selection.count.read(answer.cells, 0).values
+        counted = events > 0
+        if not answer.is_final:
+            counted &= self._changed(selection, answer)[answer.keys]
+        at = np.flatnonzero(counted)
+        revisions = self._revised(plan.query.name, answer, answer.keys[at])
+        cells, length_us = answer.cells[at], answer.end_us - answer.start_us
+        columns = {
+            Field(need.name, need.aggregate.kind, (need.name,)): selection.tallies[need.name].read(cells, length_us)
+            for need in plan.needs
+        }
+        values = {name: evaluate(value, columns, len(at)) for name, value in plan.values.items()}
+        if plan.having is not None:
+            named = {Field(name, value.kind, (name,)): value for name, value in values.items()}
+            passed = np.flatnonzero(select(plan.having, named, len(at)))
+            values = {name: _rows(value, passed) for name, value in values.items()}
+            at, cells, revisions = at[passed], cells[passed], revisions[passed]
+        if not len(at):
+            return None
+        return Block(
+            query=plan.query,
+            version=plan.version,
+            starts_us=answer.start_us,
+            ends_us=answer.end_us,
+            is_final=answer.is_final,
+            key_values=self._keys.values,
+            keys=answer.keys[at],
+            revisions=revisions,
+            events=events[at],
+            values=values,
+            places=selection.offsets.places(cells),
+        )
+
+    def _changed(self, selection: Selection, answer: Answer) -> Mask:
+        """For each key whether something that counts did not show before."""
+        changed = np.zeros(len(self._keys), dtype=np.bool_)
+        for keys, cells in answer.fresh:
+            changed[keys[selection.count.read(cells, 0).values > 0]] = True
+        return changed
+
+    def _revised(self, name: str, answer: Answer, keys: Int64s) -> Int64s:
+        """The number of this answer for each key."""
+        if self._answers_once:
+            return np.ones(len(keys), dtype=np.int64)
+        place = (name, answer.window)
+        counts = self._revisions.get(place, np.zeros(0, dtype=np.int64))
+        if len(counts) < len(self._keys):
+            counts = np.concatenate((counts, np.zeros(len(self._keys) - len(counts), dtype=np.int64)))
+        counts[keys] += 1
+        if answer.is_final:
+            self._revisions.pop(place, None)
+        else:
+            self._revisions[place] = counts
+        return counts[keys]
+
+
+def _rows(column: Column, places: Int64s) -> Column:
+    known = None if column.known is None else column.known[places]
+    return Column(column.kind, column.values[places], known, column.words, column.lists)

@@ -1,0 +1,84 @@
+"""Selection: the events that count for some queries of a pass, and what is kept of them."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from weft.core.batch import Int64s
+from weft.stream.aggregate.catalogue import new_tally
+from weft.stream.aggregate.count import Count
+from weft.stream.aggregate.offsets import Offsets
+from weft.stream.aggregate.tally import Chosen, Tally
+from weft.stream.column import Column
+from weft.stream.engine.plan import Need
+from weft.stream.engine.rows import Mask, Rows
+from weft.stream.expression.typed import Expression
+
+
+class Selection:
+    """The events of which `where` is true; all where there is none. Each aggregate is worked out once, whoever needs it."""
+
+    def __init__(self, where: Expression | None) -> None:
+        self.where = where
+        self.count = Count()
+        self.offsets = Offsets()
+        self.tallies: dict[str, Tally] = {}
+        self._needs: dict[str, Need] = {}
+
+    def need(self, needs: Iterable[Need]) -> None:
+        """Work out these aggregates and no others; what was there of them is kept."""
+        self._needs = {need.name: need for need in needs}
+        self.tallies = {
+            name: self.tallies.get(name) or new_tally(need.aggregate.function, need.argument.kind if need.argument else None)
+            for name, need in self._needs.items()
+        }
+
+    def all_tallies(self) -> dict[str, Tally]:
+        """Everything that is kept, by name; the names of aggregates have no space."""
+        return {"the count": self.count, "the offsets": self.offsets, **self.tallies}
+
+    def add(self, rows: Rows, cells: Int64s, placed: Mask | None) -> None:
+        """Take in the events of a batch, each in its cell; where `placed` is not None only those it says."""
+        chosen = _choose(rows, cells, _and(placed, None if self.where is None else rows.select(self.where)))
+        self.count.add(chosen.events)
+        self.offsets.add(chosen.events)
+        narrowed: dict[int, _Chosen] = {}
+        for name, need in self._needs.items():
+            of_need = chosen
+            if need.where is not None:
+                if id(need.where) not in narrowed:
+                    narrowed[id(need.where)] = _choose(rows, cells, _and(chosen.mask, rows.select(need.where)))
+                of_need = narrowed[id(need.where)]
+            self.tallies[name].add(of_need.with_values(rows, cells, need.argument))
+
+
+class _Chosen:
+    """Some events of a batch; None as mask is all of them."""
+
+    def __init__(self, mask: Mask | None, events: Chosen) -> None:
+        self.mask = mask
+        self.events = events
+
+    def with_values(self, rows: Rows, cells: Int64s, argument: Expression | None) -> Chosen:
+        """Those in which what the aggregate takes is known, with it."""
+        if argument is None:
+            return self.events
+        column = rows.evaluate(argument)
+        if column.known is not None and not column.known.all():
+            return _choose(rows, cells, _and(self.mask, column.known), column).events
+        return _choose(rows, cells, self.mask, column).events
+
+
+def _choose(rows: Rows, cells: Int64s, mask: Mask | None, column: Column | None = None) -> _Chosen:
+    if mask is None:
+        whole = None if column is None else Column(column.kind, column.values, None, column.words, column.lists)
+        return _Chosen(None, Chosen(cells, rows.times_us, rows.partition, rows.offsets, whole))
+    places = np.flatnonzero(mask)
+    part = None if column is None else Column(column.kind, column.values[places], None, column.words, column.lists)
+    return _Chosen(mask, Chosen(cells[places], rows.times_us[places], rows.partition, rows.offsets[places], part))
+
+
+def _and(one: Mask | None, other: Mask | None) -> Mask | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
