@@ -5,13 +5,10 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from tests.conformance.stream import reference
-from tests.conformance.stream.transcript import Answers, Late, Transcript
+from tests.conformance.stream.transcript import VERSION, Answers, Late, Transcript
 from weft.core import times
 from weft.stream.engine.engine import Engine as EmbeddedEngine
 from weft.stream.engine.taken import Result, Taken
-
-VERSION = 1
-"""The version of every query of a transcript."""
 
 
 class Engine(Protocol):
@@ -39,7 +36,7 @@ class Embedded:
     def answer(self, transcript: Transcript) -> Answers:
         engine = self._new(transcript)
         for query in transcript.checked_queries():
-            engine.add(query, VERSION)
+            engine.add(query, VERSION, positions=transcript.positions(query.name))
         taken = [engine.partitions(transcript.topic, list(transcript.partitions))]
         for batch in transcript.batches(self._chance):
             taken.append(engine.take(batch))
@@ -56,17 +53,32 @@ class Embedded:
 
 
 def collect(transcript: Transcript, taken: Iterable[Taken]) -> Answers:
-    """What came out of all batches, in the order of a transcript; checks that ids follow their recipe."""
+    """What came out of all batches, in the order of a transcript. For each key results come by the ends of their windows."""
     results: dict[str, list[dict[str, Any]]] = {query["name"]: [] for query in transcript.queries}
     late: list[Late] = []
     for one in taken:
         assert not one.refused
         for result in one.results:
-            written = as_written(result)
-            assert result.id == reference.result_id(result.query, VERSION, written)
-            results[result.query].append(written)
+            results[result.query].append(as_written(result))
         late += [Late(event.partition, event.offset, tuple(sorted(event.queries))) for event in one.late]
+    for found in results.values():
+        _check_order(found)
     return Answers({name: sorted(found, key=reference.order) for name, found in results.items()}, sorted(late))
+
+
+def _check_order(results: list[dict[str, Any]]) -> None:
+    """Results of one key come in the order of their windows' ends, and their revisions one after the other."""
+    last: dict[tuple[object, ...], int] = {}
+    revisions: dict[tuple[object, ...], int] = {}
+    for result in results:
+        key = tuple(result["key"].values())
+        window = (*key, result["start"], result["end"])
+        assert result["revision"] > revisions.get(window, 0), f"{result} came after a later revision"
+        revisions[window] = result["revision"]
+        if result["final"]:
+            end_us = times.parse(result["end"])
+            assert end_us >= last.get(key, end_us), f"{result} came after a window that ends later"
+            last[key] = end_us
 
 
 def as_written(result: Result) -> dict[str, Any]:
@@ -79,4 +91,5 @@ def as_written(result: Result) -> dict[str, Any]:
         "final": result.final,
         "events": result.events,
         "values": result.values,
+        "id": result.id,
     }

@@ -4,15 +4,14 @@ Nothing here goes through the events as they come: each event gets the watermark
 events that it takes, and each aggregate is computed over that set at once.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.conformance.stream.reference_aggregate import aggregate
-from tests.conformance.stream.reference_expression import Value, evaluate, parse
-from tests.conformance.stream.transcript import Answers, Entry, Late, Transcript
+from tests.conformance.stream.reference_expression import Value, as_number, evaluate, is_number, parse, to_text
+from tests.conformance.stream.transcript import Answers, Entry, Late, Transcript, result_id
 from weft.core import times
 from weft.core.times import SECOND_US
 
@@ -57,7 +56,7 @@ class Shape:
         return not closing_us + self.lateness_us <= seen.watermark_us
 
     def moments(self, query: Mapping[str, Any], start_us: int, end_us: int) -> list[Moment]:
-        """When a window is answered. An event at exactly the gap goes on with a session, so that is over a microsecond later."""
+        """When a window is answered. At exactly the gap a session still goes on, so it is over a microsecond later."""
         final = Moment(end_us + self.lateness_us + (self.kind == "session"), True)
         every_us = interval_us(query["every"]) if "every" in query else None
         early = [] if every_us is None else range((start_us // every_us + 1) * every_us, end_us, every_us)
@@ -96,7 +95,14 @@ def _revisions(
         if moment.at_us - 1 > watermark_us or (len(events) == len(before) and not moment.is_final):
             continue
         before, revision = events, revision + 1
-        yield _result(query, key, start_us, end_us, events) | {"revision": revision, "final": moment.is_final}
+        result = _result(query, key, start_us, end_us, events) | {"revision": revision, "final": moment.is_final}
+        if _holds(query, result):
+            yield result | {"id": result_id(query["name"], result)}
+
+
+def _holds(query: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    having = query.get("having")
+    return having is None or evaluate(parse(having), result["values"].__getitem__) is True
 
 
 def order(result: Mapping[str, Any]) -> tuple[object, ...]:
@@ -155,7 +161,7 @@ def value_of(entry: Entry, name: str) -> Value:
     found = row if parts[0] in ("data", "metadata") else row.get("data", {})
     for part in parts:
         found = found.get(part) if isinstance(found, dict) else None
-    return found
+    return as_number(found) if is_number(found) else found
 
 
 _ATTRIBUTES: Final[Mapping[str, Value]] = {
@@ -173,7 +179,7 @@ _ATTRIBUTES: Final[Mapping[str, Value]] = {
 
 
 def _key(query: Mapping[str, Any], entry: Entry) -> tuple[Value, ...]:
-    return tuple(value_of(entry, name) for name in key_names(query))
+    return tuple(to_text(value_of(entry, name)) for name in key_names(query))
 
 
 def key_names(query: Mapping[str, Any]) -> list[str]:
@@ -236,11 +242,3 @@ def _result(
         "events": len(entries),
         "values": {name: aggregate(text, entries, value_of, seconds) for name, text in query["select"].items()},
     }
-
-
-def result_id(query: str, version: int, result: Mapping[str, Any]) -> str:
-    """The id that the event of a result has."""
-    key = "\x1f".join("\x00" if value is None else str(value) for value in result["key"].values())
-    start_us, end_us = times.parse(result["start"]), times.parse(result["end"])
-    text = f"{query}|{version}|{start_us}|{end_us}|{result['revision']}|{key}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Final
 
-from tests.conformance.stream.reference_expression import Node, Value, arithmetic, evaluate, finite, is_number, parse
+from tests.conformance.stream.reference_expression import Node, Value, arithmetic, evaluate, is_number, parse, to_text
 from tests.conformance.stream.transcript import Entry
 
 ValueOf = Callable[[Entry, str], Value]
@@ -17,28 +18,54 @@ def aggregate(text: str, entries: Sequence[Entry], value_of: ValueOf, seconds: f
     return _value(parse(text), entries, value_of, seconds)
 
 
-def _value(node: Node, entries: Sequence[Entry], value_of: ValueOf, seconds: float) -> Value:
-    form = node[0]
-    if form == "where":
-        kept = [entry for entry in entries if _of(node[2], entry, value_of) is True]
-        return _value(node[1], kept, value_of, seconds)
-    if form == "arithmetic":
-        return arithmetic(node[1], *(_value(side, entries, value_of, seconds) for side in node[2:]))
-    if form == "value":
-        return node[1]
-    if node == ("name", "count") or node[:2] == ("call", "count"):
-        return len(entries) if len(node) == 2 else _count(node[2], entries, value_of)
-    name, arguments = node[1], node[2:]
-    if name == "ratio":
-        return _ratio(arguments, entries, value_of)
-    if name == "rate" and not arguments:
-        return len(entries) / seconds
-    argument = arguments[0]
+def _value(node: Node, entries: Sequence[Entry], value_of: ValueOf, seconds: float) -> Value:  # noqa: PLR0911 - one for each form
+    match node:
+        case ("where", inner, condition):
+            return _value(inner, [entry for entry in entries if _of(condition, entry, value_of) is True], value_of, seconds)
+        case ("arithmetic", sign, one, other):
+            return arithmetic(sign, *(_value(side, entries, value_of, seconds) for side in (one, other)))
+        case ("value", value):
+            return value
+        case ("name", name):
+            return _metric(name, entries, value_of, seconds)
+        case ("call", "count", *arguments):
+            return _count(arguments[0], entries, value_of) if arguments else len(entries)
+        case ("call", "ratio", one, other):
+            return _ratio((one, other), entries, value_of)
+        case ("call", "rate"):
+            return len(entries) / seconds
+        case _:
+            return _over_values(node, entries, value_of, seconds)
+
+
+def _over_values(node: Node, entries: Sequence[Entry], value_of: ValueOf, seconds: float) -> Value:
+    _, name, argument = node
     if argument[0] == "where":
         entries = [entry for entry in entries if _of(argument[2], entry, value_of) is True]
         argument = argument[1]
     values = [value for entry in entries if (value := _of(argument, entry, value_of)) is not None]
+    if name == "rate":
+        return _growth([value for value in values if is_number(value)], seconds)
+    if name.startswith("p"):
+        return _percentile(float(name[1:]) / 100, [value for value in values if is_number(value)])
     return _AGGREGATES[name](values)
+
+
+def _metric(name: str, entries: Sequence[Entry], value_of: ValueOf, seconds: float) -> Value:
+    return _value(parse(_METRICS[name]), entries, value_of, seconds)
+
+
+def _growth(numbers: Sequence[float], seconds: float) -> Value:
+    """How much a counter grew in a second; where it fell it had begun anew from 0."""
+    if len(numbers) < 2:
+        return None
+    grown = [new - old if new >= old else new for old, new in pairwise(numbers)]
+    return math.fsum(grown) / seconds
+
+
+def _percentile(share: float, numbers: Sequence[float]) -> Value:
+    """The least value that so many are not above."""
+    return sorted(numbers)[max(math.ceil(share * len(numbers)) - 1, 0)] if numbers else None
 
 
 def _of(node: Node, entry: Entry, value_of: ValueOf) -> Value:
@@ -52,18 +79,20 @@ def _count(node: Node, entries: Sequence[Entry], value_of: ValueOf) -> int:
 
 
 def _ratio(arguments: Sequence[Node], entries: Sequence[Entry], value_of: ValueOf) -> Value:
-    one, other = (sum(_of(node, entry, value_of) is True for entry in entries) for node in arguments)
-    return arithmetic("/", one, other)
+    return arithmetic("/", *(_part(node, entries, value_of) for node in arguments))
 
 
-def exact_sum(values: Values) -> Value:
-    """The sum as if computed without end, then rounded once; whole numbers stay whole while 64 bits hold them."""
-    numbers = [value for value in values if is_number(value)]
-    if not numbers:
-        return None
-    if all(isinstance(value, int) for value in numbers):
-        return finite(sum(numbers))
-    return rounded(sum(map(Fraction, numbers)))
+def _part(node: Node, entries: Sequence[Entry], value_of: ValueOf) -> Value:
+    """A side of a ratio: an aggregate, or how many events meet a condition."""
+    if node[0] == "name" or (node[0] == "call" and (node[1] in _AGGREGATES or node[1] == "count")):
+        return _value(node, entries, value_of, 1)
+    return sum(_of(node, entry, value_of) is True for entry in entries)
+
+
+def _sum(values: Values) -> Value:
+    """The sum as if computed without end, then rounded once."""
+    numbers = [Fraction(value) for value in values if is_number(value)]
+    return rounded(Fraction(sum(numbers))) if numbers else None
 
 
 def rounded(exact: Fraction) -> float | None:
@@ -95,8 +124,15 @@ def _of_numbers(function: Callable[[Values], Value]) -> Callable[[Values], Value
     return taken
 
 
+_METRICS: Final = {
+    "count": "count()",
+    "error_count": "count(where type == 'error')",
+    "error_rate": "ratio(type == 'error', count())",
+    "event_rate": "rate()",
+    "unique_users": "distinct(user_id)",
+}
 _AGGREGATES: Final[Mapping[str, Callable[[Values], Any]]] = {
-    "sum": exact_sum,
+    "sum": _sum,
     "avg": _average,
     "min": _of_numbers(min),
     "max": _of_numbers(max),
@@ -104,5 +140,5 @@ _AGGREGATES: Final[Mapping[str, Callable[[Values], Any]]] = {
     "first": lambda values: values[0] if values else None,
     "last": lambda values: values[-1] if values else None,
     "delta": _of_numbers(lambda numbers: arithmetic("-", numbers[-1], numbers[0])),
-    "distinct": lambda values: len({(type(value) is bool, value) for value in values}),
+    "distinct": lambda values: len(set(map(to_text, values))),
 }

@@ -1,7 +1,7 @@
 """What an expression means, said a second time and as plainly as possible: one event, one value, None for unknown.
 
-Written from the design and docs, not from `weft.stream.expression`, so that two readings of the language check each other. It is
-slow, knows no types in advance and accepts more than the real one, which refuses what it cannot type.
+Written from the design and docs, not from `weft.stream.expression`, so that two readings of the language check each other. It
+is slow, knows no types in advance and accepts more than the real one, which refuses what it cannot type.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 Node = tuple[Any, ...]
 Value = Any
-_INT64: Final = range(-(2**63), 2**63)
+_WRITTEN: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TOKEN: Final = re.compile(
     r"""\s*(?:
     (?P<number>(?:\d+\.\d+|\d+)(?:[eE][+-]?\d+)?(?P<unit>[smhd](?![\w.])|%)?)
@@ -123,10 +123,11 @@ class _Parser:
     def _listed(self, end: str) -> list[Node]:
         nodes: list[Node] = []
         while not self._take(end):
+            if self._take("where"):  # count(where x > 5): of events, not of a value
+                nodes.append(("where", None, self.either()))
+                continue
             node = self.either()
-            if self._take("where"):
-                node = ("where", node, self.either())
-            nodes.append(node)
+            nodes.append(("where", node, self.either()) if self._take("where") else node)
             self._take(",")
         return nodes
 
@@ -141,16 +142,36 @@ def is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def finite(value: int | float) -> int | float | None:
-    """A number as Weft can hold it: 64-bit integers, else floats; what is neither finite nor a number is unknown."""
-    if isinstance(value, int):
-        if value in _INT64:
-            return value
-        try:
-            value = float(value)
-        except OverflowError:
-            return None
-    return value if math.isfinite(value) else None
+def finite(value: float) -> float | None:
+    """A number as Weft holds it; what is infinite or no number is unknown."""
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def as_number(value: Value) -> float | None:
+    """A number of an event is a float."""
+    try:
+        return finite(float(value)) if is_number(value) else None
+    except OverflowError:
+        return None
+
+
+def to_number(value: Value) -> float | None:
+    """A number, or the one that a text writes."""
+    if isinstance(value, str):
+        return finite(float(value.strip(" "))) if _WRITTEN.fullmatch(value.strip(" ")) else None
+    return as_number(value)
+
+
+def to_text(value: Value) -> str | None:
+    """A text, or how a number or a truth is written."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if is_number(value):
+        return str(int(value)) if value == int(value) and abs(value) < 2**53 else str(float(value))
+    return value if isinstance(value, str) else None
 
 
 def evaluate(node: Node, name: Callable[[str], Value]) -> Value:
@@ -200,7 +221,7 @@ def arithmetic(sign: str, one: Value, other: Value) -> Value:
         if sign in "/%":
             if other == 0:
                 return None
-            return finite(one / other if sign == "/" else one % other)
+            return finite(one / other if sign == "/" else math.fmod(one, other))
         return finite({"+": one + other, "-": one - other, "*": one * other}[sign])
     except OverflowError:
         return None
@@ -234,10 +255,10 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Value]]] = {
     "startswith": _texts(str.startswith),
     "endswith": _texts(str.endswith),
     "contains": _texts(str.__contains__),
-    "lower": _texts(str.lower),
+    "lower": _texts(lambda value: "".join(sign.lower()[0] for sign in value)),
     "abs": lambda value: finite(abs(value)) if is_number(value) else None,
-    "number": lambda value: value if is_number(value) else None,
-    "text": lambda value: value if isinstance(value, str) else None,
+    "number": to_number,
+    "text": to_text,
 }
 _FORMS: Final[Mapping[str, Callable[[Node, Callable[[str], Value]], Value]]] = {
     "value": lambda node, _: node[1],

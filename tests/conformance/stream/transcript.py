@@ -4,9 +4,10 @@
 which takes events as they come is fed with.
 """
 
+import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,12 +16,15 @@ import numpy as np
 
 from weft.core import times
 from weft.core.batch import LogBatch
+from weft.core.position import Positions, TopicPartition
 from weft.core.times import SECOND_US
 from weft.core.watermark import max_time_us
 from weft.log.kafka.message import largest
 from weft.stream.query import Query, read_query
 
 FOLDER: Final = Path(__file__).parent / "transcripts"
+VERSION: Final = 1
+"""The version of every query."""
 _BESIDES: Final = ("received_at", "tick")
 """Names of an entry that are no members of the event as it is written."""
 
@@ -65,6 +69,8 @@ class Transcript:
     queries: tuple[dict[str, Any], ...]
     partitions: dict[int, tuple[Entry, ...]]
     expected: Answers
+    activations: Mapping[str, Mapping[int, int]]
+    """For queries that begin later: the offset of each partition where they do."""
     rounded: bool = False
     """Whether sums of floats are in it, which Flink may round differently in the last digit."""
 
@@ -87,9 +93,13 @@ class Transcript:
                 for partition, items in written["partitions"].items()
             },
             expected=Answers(
-                written["expected"],
+                {query: [_with_id(query, result) for result in results] for query, results in written["expected"].items()},
                 [Late(late["partition"], late["offset"], tuple(late["queries"])) for late in written.get("late", ())],
             ),
+            activations={
+                query: {int(partition): offset for partition, offset in offsets.items()}
+                for query, offsets in written.get("activations", {}).items()
+            },
             rounded=written.get("rounded", False),
         )
 
@@ -108,6 +118,11 @@ class Transcript:
         """The queries as Weft reads them."""
         return [read_query(query) for query in self.queries]
 
+    def positions(self, query: str) -> Positions | None:
+        """Where a query begins, if it is not where the log does."""
+        offsets = self.activations.get(query)
+        return None if offsets is None else {TopicPartition(self.topic, partition): at for partition, at in offsets.items()}
+
     def batches(self, chance: random.Random | None = None) -> Iterator[LogBatch]:
         """The log as batches: a partition after the other, or with `chance` cut and mixed, in the order of each partition."""
         waiting = {partition: list(_cut(entries, chance)) for partition, entries in self.partitions.items() if entries}
@@ -121,6 +136,18 @@ class Transcript:
             moved = batch.tick_us if batch.tick_us is not None else max_time_us(batch.times_us, batch.received_at_us)
             newest[partition] = largest(newest[partition], moved)
             yield batch
+
+
+def _with_id(query: str, result: dict[str, Any]) -> dict[str, Any]:
+    return {"id": result_id(query, result)} | result
+
+
+def result_id(query: str, result: Mapping[str, Any]) -> str:
+    """The id that the event of a result has, by its recipe."""
+    key = "\x1f".join("\x00" if value is None else value for value in result["key"].values())
+    start_us, end_us = times.parse(result["start"]), times.parse(result["end"])
+    text = f"{query}|{VERSION}|{start_us}|{end_us}|{result['revision']}|{key}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _entry(partition: int, offset: int, item: dict[str, Any]) -> Entry:

@@ -25,6 +25,12 @@ NO_TIME: Final = -(2**63)
 _STAMP: Final = struct.Struct("<2sIqqqq24sq")
 _MAGIC: Final = b"W1"
 _PLACE: Final = struct.Struct("<IHq")
+STAMP_BYTES: Final = _STAMP.size
+RECEIVED_AT: Final = 30
+"""Where in a stamp the moment stands at which Weft took the events in, for readers that know no struct."""
+PLACE_BYTES: Final = _PLACE.size
+TIME_AT: Final = 6
+"""Where in a place the time of the event stands."""
 _PLACES: Final = np.dtype([("index", "<u4"), ("cut", "<u2"), ("time", "<i8")])
 _TEXT_MIN_US: Final = -62_135_596_800_000_000
 _TEXT_MAX_US: Final = 253_402_300_800_000_000
