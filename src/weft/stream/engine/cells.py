@@ -80,6 +80,11 @@ class Cells:
                 tally.clear(cells)
             self._free = np.concatenate((self._free, cells))
 
+    def renumber(self, numbers: Int64s) -> None:
+        """Keys have new numbers; -1 is the number of those that are gone."""
+        known = self.keys >= 0
+        self.keys[known] = numbers[self.keys[known]]
+
     def load(self, keys: Int64s) -> None:
         """Hold these cells from 0 on, in place of all others; the tallies are loaded by themselves."""
         self.keys = grown(keys, max(len(keys), FIRST_CELLS), -1)

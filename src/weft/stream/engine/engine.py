@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from weft.core.batch import LogBatch
+from weft.core.errors import Corrupt, Invalid
 from weft.core.position import Positions, TopicPartition
 from weft.stream.column import Column, Field
 from weft.stream.engine.block import Results
@@ -11,6 +12,7 @@ from weft.stream.engine.passes import Outcome, Pass
 from weft.stream.engine.plan import plan
 from weft.stream.engine.progress import Progress
 from weft.stream.engine.rows import Rows
+from weft.stream.engine.snapshot import decode, encode
 from weft.stream.engine.taken import Taken
 from weft.stream.fields import extract
 from weft.stream.query import Query
@@ -64,7 +66,7 @@ class Engine:
 
     def _progress(self, topic: str, positions: Positions | None) -> Progress:
         """Where a new query begins."""
-        progress = Progress(self._bound_us.get(topic, self._default_bound_us))
+        progress = Progress(self._bound_of(topic))
         if positions is not None:
             progress.positions = {at.partition: offset for at, offset in positions.items() if at.topic == topic}
         else:
@@ -117,11 +119,20 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """Everything: queries, positions, watermarks, open windows."""
-        raise NotImplementedError
+        counted = [[topic, sorted(partitions)] for topic, partitions in self._counted.items()]
+        return encode({"counted": counted, "passes": [one.save() for one in self._passes]})
 
     def restore(self, snapshot: bytes) -> None:
-        """Go on where `snapshot` was made. Raises Corrupt where it cannot be read."""
-        raise NotImplementedError
+        """Go on where `snapshot` was made, in place of everything. Raises Corrupt where it cannot be read."""
+        saved = decode(snapshot)
+        try:
+            self._passes = [Pass.load(one, self._bound_of, self._limit_bytes) for one in saved["passes"]]
+        except (Invalid, LookupError, ValueError, TypeError) as unknown:
+            raise Corrupt(f"a snapshot of queries cannot be read by this version of Weft: {unknown}") from unknown
+        self._counted = {topic: frozenset(partitions) for topic, partitions in saved["counted"]}
+
+    def _bound_of(self, topic: str) -> int:
+        return self._bound_us.get(topic, self._default_bound_us)
 
 
 def _taken(topic: str, outcome: Outcome) -> Taken:

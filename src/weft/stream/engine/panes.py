@@ -8,7 +8,7 @@ layers: by the first window that still took them, and where windows are answered
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -221,6 +221,8 @@ class Panes:
             nowhere = np.flatnonzero((keys < 0) | (lines < 0))
         if len(nowhere):
             self._note_refused(lines, keys, known_keys)
+            if len(nowhere) == len(keys):
+                return np.full(len(keys), EMPTY, dtype=np.int64)
             places[nowhere] = 0
         cells = table[places].astype(np.int64)
         cells[nowhere] = REFUSED
@@ -343,3 +345,40 @@ class Panes:
             self._table[line] = EMPTY
             self._free.append(line)
         self._refusing = {pane: keys for pane, keys in self._refusing.items() if pane + self._shape.panes >= first_open}
+
+    def live_cells(self) -> Int64s:
+        """Every cell that is in use, in the order in which `save` numbers them."""
+        return np.concatenate([np.zeros(0, dtype=np.int64), *(self._held(layer)[1] for layer in self._lines)])
+
+    def save(self) -> dict[str, Any]:
+        """Everything; cells are numbered from 0 on in the order of `live_cells`."""
+        refused = [np.flatnonzero(self._table[line] == REFUSED) for line in self._lines.values()]
+        return {
+            "layers": [[*layer, self._held(layer)[0], keys] for layer, keys in zip(self._lines, refused, strict=True)],
+            "refusing": list(self._refusing.items()),
+        }
+
+    def load(self, saved: dict[str, Any], keys: int) -> None:
+        """Hold what was saved, for so many keys."""
+        layers = saved["layers"]
+        self._lines = {Layer(pane, first, shows_us): line for line, (pane, first, shows_us, _, _) in enumerate(layers)}
+        self._free = []
+        self._table = np.full((len(layers), keys), EMPTY, dtype=np.int32)
+        taken = 0
+        for line, (_, _, _, held, refused) in enumerate(layers):
+            self._table[line, held] = np.arange(taken, taken + len(held), dtype=np.int32)
+            self._table[line, refused] = REFUSED
+            taken += len(held)
+        self._refusing = dict(saved["refusing"])
+
+    def renumber(self, numbers: Int64s, keys: int) -> None:
+        """Keys have new numbers, below `keys`; -1 is the number of those that are gone."""
+        kept = np.flatnonzero(numbers >= 0)
+        table = np.full((len(self._table), keys), EMPTY, dtype=np.int32)
+        table[:, numbers[kept]] = self._table[:, kept]
+        self._table = table
+
+    @property
+    def refuses(self) -> bool:
+        """Whether somebody was refused in a pane that is still open; keys keep their numbers until that is over."""
+        return bool(self._refusing)

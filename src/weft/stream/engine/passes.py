@@ -5,7 +5,9 @@ They share what is found out about keys and windows; what each of them counts is
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Self
 
+import msgspec
 import numpy as np
 
 from weft.core.batch import Int64s, LogBatch
@@ -15,15 +17,19 @@ from weft.stream.engine.block import Block
 from weft.stream.engine.cells import Cells
 from weft.stream.engine.keys import Keys
 from weft.stream.engine.panes import Answer, Panes, Shape
-from weft.stream.engine.plan import Plan
+from weft.stream.engine.plan import Plan, plan
 from weft.stream.engine.progress import Progress
 from weft.stream.engine.rows import Mask, Rows
 from weft.stream.engine.selection import Selection
 from weft.stream.engine.taken import Late
 from weft.stream.expression.evaluate import evaluate, select
+from weft.stream.query import Query
 
 _KEY_BYTES = 300
 """About what one more key takes, beside its cells."""
+
+_FEW_KEYS = 10_000
+"""So many keys more than twice those that are needed may wait to be forgotten."""
 
 RowsFrom = Callable[[int], Rows]
 
@@ -78,6 +84,7 @@ class Pass:
         self._windows = Panes(shape, self._cells, limit_bytes)
         self._selections: dict[str | None, Selection] = {}
         self._revisions: dict[tuple[str, int], Int64s] = {}
+        self._kept_keys = 0
 
     @property
     def fields(self) -> frozenset[Field]:
@@ -178,35 +185,46 @@ class Pass:
                 block = self._block(running, answer)
                 if block is not None:
                     outcome.blocks.append(block)
+        if len(self._keys) > 2 * self._kept_keys + _FEW_KEYS and not self._windows.refuses:
+            self._forget_keys()
+
+    def _forget_keys(self) -> None:
+        """Forget the keys that no open window knows."""
+        used = np.unique(self._cells.keys[self._windows.live_cells()])
+        numbers = self._keys.forget(used)
+        self._kept_keys = len(used)
+        self._cells.renumber(numbers)
+        self._windows.renumber(numbers, len(used))
+        self._revisions = {place: counts[used[used < len(counts)]] for place, counts in self._revisions.items()}
 
     def _block(self, running: Running, answer: Answer) -> Block | None:
         """What a query answers about a window, None where that is nothing."""
         if answer.start_us <= running.since_us:
             return None
-        plan = running.plan
-        selection = self._selections[plan.where_text]
+        planned = running.plan
+        selection = self._selections[planned.where_text]
         events = selection.count.read(answer.cells, 0).values
         counted = events > 0
         if not answer.is_final:
             counted &= self._changed(selection, answer)[answer.keys]
         at = np.flatnonzero(counted)
-        revisions = self._revised(plan.query.name, answer, answer.keys[at])
+        revisions = self._revised(planned.query.name, answer, answer.keys[at])
         cells, length_us = answer.cells[at], answer.end_us - answer.start_us
         columns = {
             Field(need.name, need.aggregate.kind, (need.name,)): selection.tallies[need.name].read(cells, length_us)
-            for need in plan.needs
+            for need in planned.needs
         }
-        values = {name: evaluate(value, columns, len(at)) for name, value in plan.values.items()}
-        if plan.having is not None:
+        values = {name: evaluate(value, columns, len(at)) for name, value in planned.values.items()}
+        if planned.having is not None:
             named = {Field(name, value.kind, (name,)): value for name, value in values.items()}
-            passed = np.flatnonzero(select(plan.having, named, len(at)))
+            passed = np.flatnonzero(select(planned.having, named, len(at)))
             values = {name: _rows(value, passed) for name, value in values.items()}
             at, cells, revisions = at[passed], cells[passed], revisions[passed]
         if not len(at):
             return None
         return Block(
-            query=plan.query,
-            version=plan.version,
+            query=planned.query,
+            version=planned.version,
             starts_us=answer.start_us,
             ends_us=answer.end_us,
             is_final=answer.is_final,
@@ -239,6 +257,44 @@ class Pass:
         else:
             self._revisions[place] = counts
         return counts[keys]
+
+    def save(self) -> dict[str, Any]:
+        """Everything, as plain values and arrays."""
+        live = self._windows.live_cells()
+        return {
+            "queries": [
+                [running.plan.query, running.plan.version, running.since_us, running.refused]
+                for running in self.running.values()
+            ],
+            "progress": self.progress.save(),
+            "keys": [list(key) for key in self._keys.values],
+            "cells": self._cells.keys[live],
+            "windows": self._windows.save(),
+            "revisions": [[name, window, counts] for (name, window), counts in self._revisions.items()],
+            "tallies": [
+                [where, {name: tally.save(live) for name, tally in selection.all_tallies().items()}]
+                for where, selection in self._selections.items()
+            ],
+        }
+
+    @classmethod
+    def load(cls, saved: dict[str, Any], bound_us: Callable[[str], int], limit_bytes: int) -> Self:
+        """The pass that was saved."""
+        queries = [(plan(msgspec.convert(query, Query), version), *rest) for query, version, *rest in saved["queries"]]
+        first = queries[0][0]
+        one = cls(first, Progress.load(saved["progress"], bound_us(first.query.topic)), limit_bytes)
+        for planned, since_us, refused in queries:
+            one.running[planned.query.name] = Running(planned, since_us, refused)
+        one._select()
+        one._keys.load([tuple(key) for key in saved["keys"]])
+        one._kept_keys = len(one._keys)
+        one._cells.load(saved["cells"])
+        for where, tallies in saved["tallies"]:
+            for name, tally in one._selections[where].all_tallies().items():
+                tally.load(len(one._cells.keys), tallies[name])
+        one._windows.load(saved["windows"], len(one._keys))
+        one._revisions = {(name, window): counts for name, window, counts in saved["revisions"]}
+        return one
 
 
 def _rows(column: Column, places: Int64s) -> Column:

@@ -1,6 +1,7 @@
 """Progress: how far a pass has read each partition, and how far event time has come in all of them."""
 
 from collections.abc import Iterable
+from typing import Any, Self
 
 from weft.core.batch import LogBatch
 from weft.core.watermark import BEGINNING, watermark_after_us
@@ -48,3 +49,22 @@ class Progress:
         counted = self.watermarks_us.keys() if self.counted is None else self.counted
         least_us = min((self.watermarks_us.get(partition, BEGINNING) for partition in counted), default=BEGINNING)
         self.least_us = max(self.least_us, least_us)
+
+    def save(self) -> dict[str, Any]:
+        """Everything but the bound."""
+        return {
+            "positions": list(self.positions.items()),
+            "watermarks_us": list(self.watermarks_us.items()),
+            "counted": None if self.counted is None else sorted(self.counted),
+            "least_us": self.least_us,
+        }
+
+    @classmethod
+    def load(cls, saved: dict[str, Any], bound_us: int) -> Self:
+        """Where it was saved."""
+        progress = cls(bound_us)
+        progress.positions = dict(saved["positions"])
+        progress.watermarks_us = dict(saved["watermarks_us"])
+        progress.counted = None if saved["counted"] is None else frozenset(saved["counted"])
+        progress.least_us = saved["least_us"]
+        return progress
