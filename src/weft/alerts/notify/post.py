@@ -1,16 +1,15 @@
 """Posting to an HTTP address: to the address that was checked, within bounds, following nobody anywhere else."""
 
-import ssl
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import Final
 
 import httpx
 
 from weft.alerts.notify.destinations import Destinations
 from weft.alerts.notify.shorten import one_line
+from weft.alerts.notify.tls import tls_context
 from weft.core.clock import Clock
 from weft.core.errors import Invalid, Refused, Unavailable
 from weft.core.times import SECOND_US, from_datetime
@@ -30,10 +29,6 @@ class Poster:
         self._timeout_s = timeout_s
         self._clock = clock
 
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
-
     async def post(
         self, url: str, *, content: bytes, headers: Mapping[str, str], sign_in: tuple[str, str] | None = None
     ) -> str:
@@ -41,7 +36,7 @@ class Poster:
         address = httpx.URL(url)
         host = address.host
         pinned = await self._destinations.find(host, address.port or (443 if address.scheme == "https" else 80))
-        transport = httpx.AsyncHTTPTransport(verify=self._tls)
+        transport = httpx.AsyncHTTPTransport(verify=tls_context())
         try:
             async with (
                 httpx.AsyncClient(

@@ -2,12 +2,9 @@
 
 import asyncio
 import socket
-import ssl
-from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from functools import cached_property
 from typing import Annotated, ClassVar, Final, Literal
 
 import aiosmtplib
@@ -16,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from weft.alerts.notify.message import Message
 from weft.alerts.notify.port import Channel, Outgoing
 from weft.alerts.notify.shorten import one_line
+from weft.alerts.notify.tls import tls_context
 from weft.core.errors import Invalid, Refused, Unavailable
 from weft.core.times import to_datetime
 
@@ -77,7 +75,7 @@ class SmtpChannel(Channel):
             timeout=self._outgoing.timeout_s,
             use_tls=options.security == "tls",
             start_tls=options.security == "starttls",
-            tls_context=self._tls if options.security != "none" else None,
+            tls_context=tls_context() if options.security != "none" else None,
             sock=await self._connect(),
         )
         try:
@@ -90,8 +88,9 @@ class SmtpChannel(Channel):
         except (aiosmtplib.SMTPException, OSError) as away:
             raise Unavailable(f"{options.host} cannot be used: {_said(str(away))}", retry_after_s=0) from away
         finally:
-            with suppress(aiosmtplib.SMTPException, OSError):
-                client.close()
+            if isinstance(client.transport, asyncio.Transport):
+                client.transport.write(b"QUIT\r\n")  # nobody waits for the answer: the message is taken or it is not
+            client.close()
 
     async def _connect(self) -> socket.socket:
         options, loop = self._options, asyncio.get_running_loop()
@@ -142,10 +141,6 @@ class SmtpChannel(Channel):
         letter["X-Weft-Key"] = message.key
         letter.set_content(_BETWEEN.join(texts["text"] for texts in message.texts) + "\n", cte="quoted-printable")
         return letter.as_bytes()
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
 
 
 def _judged(host: str, answer: aiosmtplib.SMTPResponseException) -> Refused | Unavailable:
