@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from weft.core.batch import Int64s
 from weft.core.watermark import BEGINNING
+from weft.stream.engine.answer import Answer
 from weft.stream.engine.cells import Cells
 from weft.stream.engine.rows import Mask, Rows
 
@@ -84,21 +85,6 @@ class Layer(NamedTuple):
     pane: int
     first: int
     shows_us: int
-
-
-class Answer(NamedTuple):
-    """A window that is to be answered at a moment: for each key a cell that holds all that shows.
-
-    `fresh` are the cells, by key, of what did not show at the last answer.
-    """
-
-    start_us: int
-    end_us: int
-    window: int
-    is_final: bool
-    keys: Int64s
-    cells: Int64s
-    fresh: list[tuple[Int64s, Int64s]]
 
 
 class Panes:

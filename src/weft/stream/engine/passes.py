@@ -13,14 +13,16 @@ import numpy as np
 from weft.core.batch import Int64s, LogBatch
 from weft.core.watermark import BEGINNING, max_time_us
 from weft.stream.column import Column, Field
+from weft.stream.engine.answer import Answer
 from weft.stream.engine.block import Block
 from weft.stream.engine.cells import Cells
 from weft.stream.engine.keys import Keys
-from weft.stream.engine.panes import Answer, Panes, Shape
+from weft.stream.engine.panes import Panes, Shape
 from weft.stream.engine.plan import Plan, plan
 from weft.stream.engine.progress import Progress
 from weft.stream.engine.rows import Mask, Rows
 from weft.stream.engine.selection import Selection
+from weft.stream.engine.sessions import Sessions
 from weft.stream.engine.taken import Late
 from weft.stream.expression.evaluate import evaluate, select
 from weft.stream.query import Query
@@ -81,7 +83,11 @@ class Pass:
             revises=query.emit == "revisions",
         )
         self._answers_once = shape.answers_once
-        self._windows = Panes(shape, self._cells, limit_bytes)
+        self._windows: Panes | Sessions = Panes(shape, self._cells, limit_bytes)
+        self._only = None  # of which events sessions are made
+        if query.window.kind == "session":
+            self._windows = Sessions(query.window.size_us, query.lateness_us, self._cells)
+            self._only = first.where
         self._selections: dict[str | None, Selection] = {}
         self._revisions: dict[tuple[str, int], Int64s] = {}
         self._kept_keys = 0
@@ -113,13 +119,18 @@ class Pass:
         """Keep what the queries that run need, and nothing else."""
         plans: dict[str | None, list[Plan]] = {}
         for running in self.running.values():
-            plans.setdefault(running.plan.where_text, []).append(running.plan)
+            plans.setdefault(self._where(running.plan), []).append(running.plan)
         self._selections = {
-            where: self._selections.get(where) or Selection(of_where[0].where) for where, of_where in plans.items()
+            where: self._selections.get(where) or Selection(None if where is None else of_where[0].where)
+            for where, of_where in plans.items()
         }
         for where, selection in self._selections.items():
             selection.need(need for plan in plans[where] for need in plan.needs)
         self._cells.attach(tally for selection in self._selections.values() for tally in selection.all_tallies().values())
+
+    def _where(self, planned: Plan) -> str | None:
+        """The condition a query has beyond that of the whole pass."""
+        return planned.where_text if self._only is None else None
 
     def take(self, batch: LogBatch, rows_from: RowsFrom, outcome: Outcome) -> None:
         """Take in what of a batch is new here."""
@@ -150,6 +161,10 @@ class Pass:
                 running.since_us = max(running.since_us, newest_us)
 
     def _place(self, rows: Rows, outcome: Outcome) -> None:
+        if self._only is not None:
+            rows = rows.only(self._only)
+            if not rows.count:
+                return
         known = len(self._keys)
         room = (self._limit_bytes - self.size_bytes) // _KEY_BYTES
         keys = self._keys.number([rows.evaluate(key) for key in self._keys_of], rows.count, known + max(room, 0))
@@ -166,7 +181,7 @@ class Pass:
     def _note(self, rows: Rows, placed: Mask, late: Mask | None, outcome: Outcome) -> None:
         """Note who had no place, for every query that would have counted it."""
         for name, running in self.running.items():
-            where = running.plan.where
+            where = running.plan.where if self._only is None else None
             wanted = None if where is None else rows.select(where)
             missed = ~placed if wanted is None else ~placed & wanted
             if late is not None:
@@ -199,17 +214,19 @@ class Pass:
 
     def _block(self, running: Running, answer: Answer) -> Block | None:
         """What a query answers about a window, None where that is nothing."""
-        if answer.start_us <= running.since_us:
+        if np.all(answer.starts_us <= running.since_us):
             return None
         planned = running.plan
-        selection = self._selections[planned.where_text]
+        selection = self._selections[self._where(planned)]
         events = selection.count.read(answer.cells, 0).values
         counted = events > 0
+        if not isinstance(answer.starts_us, int):
+            counted &= answer.starts_us > running.since_us
         if not answer.is_final:
             counted &= self._changed(selection, answer)[answer.keys]
         at = np.flatnonzero(counted)
         revisions = self._revised(planned.query.name, answer, answer.keys[at])
-        cells, length_us = answer.cells[at], answer.end_us - answer.start_us
+        cells, length_us = answer.cells[at], _at(answer.ends_us - answer.starts_us, at)
         columns = {
             Field(need.name, need.aggregate.kind, (need.name,)): selection.tallies[need.name].read(cells, length_us)
             for need in planned.needs
@@ -225,8 +242,8 @@ class Pass:
         return Block(
             query=planned.query,
             version=planned.version,
-            starts_us=answer.start_us,
-            ends_us=answer.end_us,
+            starts_us=_at(answer.starts_us, at),
+            ends_us=_at(answer.ends_us, at),
             is_final=answer.is_final,
             key_values=self._keys.values,
             keys=answer.keys[at],
@@ -295,6 +312,10 @@ class Pass:
         one._windows.load(saved["windows"], len(one._keys))
         one._revisions = {(name, window): counts for name, window, counts in saved["revisions"]}
         return one
+
+
+def _at(times_us: int | Int64s, places: Int64s) -> int | Int64s:
+    return times_us if isinstance(times_us, int) else times_us[places]
 
 
 def _rows(column: Column, places: Int64s) -> Column:
