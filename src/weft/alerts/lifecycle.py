@@ -6,7 +6,7 @@ there, what somebody has to be told, and when to look again.
 """
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -48,6 +48,13 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     at_us: int
     until_us: int | None = None
     comment: str | None = None
+
+
+class Mute(NamedTuple):
+    """What keeps an alert quiet: the id of a silence, the id of another rule that fires."""
+
+    silenced_by: str | None = None
+    inhibited_by: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,9 +203,14 @@ class Life:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def judge(self, state: AlertState, seen: Seen, now_us: int) -> Step:
-        """A window was judged: a new one, or a revision of one that is remembered. Older ones change nothing."""
+    def judge(self, state: AlertState, seen: Seen, now_us: int, mute: Mute | None = None) -> Step:
+        """A window was judged: a new one, or a revision of one that is remembered. Older ones change nothing.
+
+        `mute` says what keeps it quiet now; without it that is as it was.
+        """
         step = Step(state, now_us)
+        if mute is not None:
+            self._mute(step, mute)
         last_us = state.base.last_end_us
         if last_us is not None and seen.end_us <= last_us and not _is_recent(state, seen):
             return self._end(step)
@@ -233,19 +245,26 @@ class Life:
             self._move(step, phase, by=by, reason=reason)
         return self._end(step)
 
-    def mute(self, state: AlertState, now_us: int, *, silenced_by: str | None, inhibited_by: str | None) -> Step:
-        """Which silence and which other alert keep it quiet now, if any."""
+    def mute(self, state: AlertState, now_us: int, mute: Mute) -> Step:
+        """What keeps it quiet now, if anything."""
         step = Step(state, now_us)
+        self._mute(step, mute)
+        return self._end(step)
+
+    def _mute(self, step: Step, mute: Mute) -> None:
+        state, (silenced_by, inhibited_by) = step.state, mute
+        if state.status not in OPEN:
+            step.change(silenced_by=silenced_by, inhibited_by=inhibited_by)
+            return
         if silenced_by != state.silenced_by:
             step.change(silenced_by=silenced_by)
             if (silenced_by is None) != (state.silenced_by is None):
                 step.note("silenced" if silenced_by else "unsilenced", before=state.status, reason=silenced_by)
-                step.change(escalate_from_us=now_us if state.escalate_from_us is not None else None)
+                step.change(escalate_from_us=step.now_us if state.escalate_from_us is not None else None)
         if inhibited_by != state.inhibited_by:
             step.change(inhibited_by=inhibited_by)
             if (inhibited_by is None) != (state.inhibited_by is None):
                 step.note("inhibited" if inhibited_by else "uninhibited", before=state.status, reason=inhibited_by)
-        return self._end(step)
 
     def look(self, state: AlertState, now_us: int) -> Step:
         """Time has passed."""
@@ -410,6 +429,13 @@ class Life:
                 dues.append(self._speak_due_us(state))
             dues.append(self._reminder_due_us(state))
         return min((due for due in dues if due is not None), default=None)
+
+
+def renewed(state: AlertState) -> AlertState:
+    """The same alert under a rule that means something else now: its windows count no more, its numbers go on."""
+    return AlertState(
+        number=state.number, episode=state.episode, flips_us=state.flips_us, flapping=state.flapping, last_told=state.last_told
+    )
 
 
 def _is_recent(state: AlertState, seen: Seen) -> bool:

@@ -97,6 +97,12 @@ class RuleDefinition(BaseModel):
         max_length=128,
         description="The topic whose events it judges.",
     )
+    finding: list[FieldName] = Field(
+        default_factory=list[str],
+        max_length=64,
+        description="Judge these checks of the verdict instead of events, such as log.lag or log.*; the condition then speaks "
+        "of 'weight' (0 fine, 2 look, 3 act) and 'level'.",
+    )
     where: str | None = Field(default=None, max_length=2000, description="Only events of which this is true.")
     group_by: list[FieldName] = Field(
         default_factory=list[str], max_length=8, description="One alert for each value of these fields, such as source."

@@ -41,13 +41,15 @@ class RuleVersionRow(Base):
 class StateRow(Base):
     """How one rule stands for one key, where that is more than nothing. `state` is JSON of an AlertState, `key` of the values.
 
-    `due_us` is when its time brings something: an escalation, a reminder, the end of an acknowledgement.
+    `meaning` is that of the rule it was judged by. `due_us` is when its time brings something: an escalation, a reminder, the
+    end of an acknowledgement.
     """
 
     __tablename__ = "alert_states"
 
     fingerprint: Mapped[str] = mapped_column(String(32), primary_key=True)
     rule_id: Mapped[Id] = mapped_column(index=True)
+    meaning: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(16), index=True)
     state: Mapped[str] = mapped_column(Text)

@@ -61,6 +61,10 @@ class CheckRegister:
             raise ValueError(f"two checks are called '{code}'")
         self._checks[code] = check
 
+    async def findings(self, now_us: int, wanted: Callable[[str], bool]) -> list[Finding]:
+        """Look at some checks once, those whose code is wanted. A check that raises is unknown."""
+        return [await self._look(code, check, now_us) for code, check in self._checks.items() if wanted(code)]
+
     async def verdict(self, now_us: int) -> Verdict:
         """Look at everything once. A check that raises is unknown, and says with what."""
         findings = [await self._look(code, check, now_us) for code, check in self._checks.items()]

@@ -85,6 +85,7 @@ def upgrade() -> None:
         "alert_states",
         sa.Column("fingerprint", sa.String(length=32), nullable=False),
         sa.Column("rule_id", sa.String(length=36), nullable=False),
+        sa.Column("meaning", sa.String(length=64), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
