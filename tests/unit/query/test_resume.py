@@ -43,3 +43,8 @@ def test_there_is_no_offset_before_the_first_to_begin_at() -> None:
 @pytest.mark.parametrize("text", ["latest", "earliest"])
 def test_the_two_words_stay_words(text: str) -> None:
     assert resume.parse_start(text) == text
+
+
+def test_a_topic_without_partitions_is_resumed_from_its_beginning() -> None:
+    assert (resume.to_text({}), resume.to_event_id({})) == ("earliest", "earliest")
+    assert resume.from_text("earliest") == resume.from_event_id("earliest") == {}

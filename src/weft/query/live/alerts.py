@@ -11,7 +11,7 @@ from weft.query.parameters import AlertsQuery
 
 def read_alerts(query: AlertsQuery) -> Subscribe:
     """What stands now and every transition from then on, or what came after a cursor."""
-    terms = [_any(("status",), query.status), _any(("level",), query.level), _any(("rule", "rule_id"), query.rule)]
+    terms = [_any(("status",), query.status), _any(("level",), query.level), _any(("rule.name", "rule.id"), query.rule)]
     if query.filter is not None:
         terms.append(f"({query.filter})")
     return Subscribe(

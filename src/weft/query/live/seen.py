@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from weft.core.errors import Invalid
 from weft.core.interval import parse_interval
@@ -18,35 +20,68 @@ EVERY: Final = "every"
 Names = tuple[str, str, str | None]
 
 
+class Thing(NamedTuple):
+    """What an event is about: the key of which only the newest counts, and whether it is over with this event."""
+
+    key: Key
+    is_over: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of feed over a topic of the log: the scope it needs, what tells one thing from another in it, which event types
-    end a thing, and whether what stands is made of all the log has (`is_whole`) or of its newest part."""
+    """A kind of feed over a topic of the log: the scope it needs, what its events are about, and whether what stands is made of
+    all the log has (`is_whole`) or of its newest part."""
 
     name: str
     scope: Scope
-    key: Callable[[Names], Key]
-    endings: frozenset[str] = frozenset()
+    thing: Callable[[Names, bytes], Thing]
     is_whole: bool = False
 
 
-def _key_of_event(names: Names) -> Key:
-    return names
+class _Result(msgspec.Struct):
+    key: msgspec.Raw = msgspec.Raw(b"")
 
 
-def _key_of_alert(names: Names) -> Key:
-    return (names[2],)
+class _ResultEvent(msgspec.Struct):
+    data: _Result
 
 
-TOPIC: Final = Kind(name="topic", scope=Scope.EVENTS_READ, key=_key_of_event)
-QUERY: Final = Kind(name="query", scope=Scope.QUERIES_READ, key=_key_of_event)
-ALERT: Final = Kind(
-    name=ALERTS,
-    scope=Scope.ALERTS_READ,
-    key=_key_of_alert,
-    endings=frozenset({"weft.alert.resolved", "weft.alert.inactive"}),
-    is_whole=True,
-)
+class _Transition(msgspec.Struct):
+    fingerprint: str
+    status: str
+
+
+class _TransitionEvent(msgspec.Struct):
+    data: _Transition
+
+
+_RESULT: Final = msgspec.json.Decoder(_ResultEvent)
+_TRANSITION: Final = msgspec.json.Decoder(_TransitionEvent)
+_OVER: Final = frozenset({"resolved", "inactive"})
+
+
+def _thing_of_event(names: Names, line: bytes) -> Thing:
+    return Thing(names)
+
+
+def _thing_of_result(names: Names, line: bytes) -> Thing:
+    try:
+        return Thing((names[1], bytes(_RESULT.decode(line).data.key).decode()))
+    except msgspec.MsgspecError:
+        return Thing(names)
+
+
+def _thing_of_alert(names: Names, line: bytes) -> Thing:
+    try:
+        told = _TRANSITION.decode(line).data
+    except msgspec.MsgspecError:  # an event in the topic that is no transition
+        return Thing(names)
+    return Thing((told.fingerprint,), told.status in _OVER)
+
+
+TOPIC: Final = Kind(name="topic", scope=Scope.EVENTS_READ, thing=_thing_of_event)
+QUERY: Final = Kind(name="query", scope=Scope.QUERIES_READ, thing=_thing_of_result)
+ALERT: Final = Kind(name=ALERTS, scope=Scope.ALERTS_READ, thing=_thing_of_alert, is_whole=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,18 +188,14 @@ class View:
             return
         among = frozenset(wanted)
         for index, names in enumerate(piece.names):
-            if index in among or kind.key(names) in self.newest:
+            if index in among or kind.thing(names, piece.lines[index]).key in self.newest:
                 yield index
 
     def _put(self, piece: Piece, index: int, newest: Newest | None = None) -> bytes:
-        names, line = piece.names[index], piece.lines[index]
-        (newest or self.newest).put(
-            self.seen.kind.key(names),
-            partition=piece.partition,
-            offset=piece.first_offset + index,
-            line=line,
-            is_over=names[0] in self.seen.kind.endings,
-        )
+        line = piece.lines[index]
+        key, is_over = self.seen.kind.thing(piece.names[index], line)
+        offset = piece.first_offset + index
+        (newest or self.newest).put(key, partition=piece.partition, offset=offset, line=line, is_over=is_over)
         return line
 
     def _publish_newest(self, reader: Reader) -> None:
@@ -266,7 +262,7 @@ class View:
         kind = self.seen.kind
         wanted = frozenset(await self.seen.wanted.indices_paced(piece, self._feeds.pace))
         for index, names in enumerate(piece.names):
-            is_shown = index in wanted or (kind.is_whole and kind.key(names) in earlier)
+            is_shown = index in wanted or (kind.is_whole and kind.thing(names, piece.lines[index]).key in earlier)
             if is_shown and piece.first_offset + index < end:
                 self._put(piece, index, earlier)
 
