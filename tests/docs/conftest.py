@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
-ROLE_PORTS = {"8001": "WEFT_APP__INGESTION_PORT", "8004": "WEFT_APP__DASHBOARD_PORT", "8005": "WEFT_APP__STORAGE_PORT"}
+ROLE_PORTS = {
+    "8001": "WEFT_APP__INGESTION_PORT",
+    "8002": "WEFT_APP__ANALYTICS_PORT",
+    "8004": "WEFT_APP__DASHBOARD_PORT",
+    "8005": "WEFT_APP__STORAGE_PORT",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Weft:
 
     def here(self, text: str) -> str:
         """The text of the manual with this Weft's ports in place of the documented ones."""
-        return re.sub(r"(127\.0\.0\.1:|--port )(8000|8001|8004|8005)", lambda found: found[1] + self.ports[found[2]], text)
+        return re.sub(r"(127\.0\.0\.1:|--port )(8000|8001|8002|8004|8005)", lambda found: found[1] + self.ports[found[2]], text)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,10 @@ from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
 from weft.query.routes import dead_letters, erasures, events, live, metrics, series, topics
 from weft.store.checks import checks as store_checks
+from weft.stream import routes as queries
+from weft.stream.parts import StreamParts
 
-LATER: Final = ("analytics", "alerting")
+LATER: Final = ("alerting",)
 """Roles of this name come with a later version."""
 
 
@@ -59,6 +61,19 @@ async def dashboard(resources: Resources) -> Parts:
     )
 
 
+async def analytics(resources: Resources) -> Parts:
+    """Continuous queries: their routes, and the worker that answers them."""
+    stream = StreamParts.of(
+        log=await resources.log(),
+        store=await resources.store(),
+        database=await resources.database(),
+        clock=resources.clock,
+        settings=resources.settings.stream,
+        metrics=resources.metrics,
+    )
+    return Parts(routers=(queries.router,), workers=(stream.runner,), state={"stream": stream}, checks=stream.own_checks())
+
+
 async def storage(resources: Resources) -> Parts:
     """The store's writer, events read back, and events erased."""
     log, store = await resources.log(), await resources.store()
@@ -77,6 +92,7 @@ async def storage(resources: Resources) -> Parts:
 
 ROLES: Final = (
     Role(name="storage", port=lambda app: app.storage_port, compose=storage, appends=True, owns_store=True),
+    Role(name="analytics", port=lambda app: app.analytics_port, compose=analytics, appends=True),
     Role(name="dashboard", port=lambda app: app.dashboard_port, compose=dashboard),
     Role(name="ingestion", port=lambda app: app.ingestion_port, compose=ingestion, appends=True),
 )

@@ -34,7 +34,9 @@ class AppSettings(BaseModel):
         default=Path("weft-data"), description="Folder of everything that is kept: log, store, accounts, secrets."
     )
     services: tuple[str, ...] = Field(
-        default=("all",), min_length=1, description="Roles this process plays: all, or some of ingestion, storage, dashboard."
+        default=("all",),
+        min_length=1,
+        description="Roles this process plays: all, or some of ingestion, analytics, dashboard, storage.",
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every network.")
     port: int | None = Field(
@@ -55,7 +57,7 @@ class AppSettings(BaseModel):
         "'ingestion=2,storage+dashboard=1'. By default this process plays all its roles itself.",
     )
     ingestion_port: int = Field(default=8001, ge=0, le=65535, description="Port of a process that plays only ingestion.")
-    analytics_port: int = Field(default=8002, ge=0, le=65535, description="Port kept for analytics, a role of a later version.")
+    analytics_port: int = Field(default=8002, ge=0, le=65535, description="Port of a process that plays only analytics.")
     alerting_port: int = Field(default=8003, ge=0, le=65535, description="Port kept for alerting, a role of a later version.")
     dashboard_port: int = Field(default=8004, ge=0, le=65535, description="Port of a process that plays only dashboard.")
     storage_port: int = Field(default=8005, ge=0, le=65535, description="Port of a process that plays only storage.")

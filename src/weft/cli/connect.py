@@ -98,7 +98,13 @@ class Server:
 
     @contextmanager
     def stream(
-        self, path: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, str]
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        json: object = None,
+        headers: Mapping[str, str],
     ) -> "Generator[httpx.Response]":
         """An answer that goes on. It never times out while reading."""
         import httpx
@@ -106,7 +112,12 @@ class Server:
         with (
             self._reaching(),
             self._client.stream(
-                "GET", path, params=_given(params), headers=dict(headers), timeout=httpx.Timeout(TIMEOUT_S, read=None)
+                method,
+                path,
+                params=_given(params),
+                json=json,
+                headers=dict(headers),
+                timeout=httpx.Timeout(TIMEOUT_S, read=None),
             ) as answer,
         ):
             if not answer.is_success:

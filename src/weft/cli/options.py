@@ -30,7 +30,10 @@ ConfigOption = Annotated[
 ServicesOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--service", "-s", help="Role to play: all, ingestion, storage or dashboard; may be repeated.", show_default="all"
+        "--service",
+        "-s",
+        help="Role to play: all, ingestion, analytics, dashboard or storage; may be repeated.",
+        show_default="all",
     ),
 ]
 ProcessesOption = Annotated[

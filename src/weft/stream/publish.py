@@ -8,7 +8,7 @@ from where the saved state knew them on, and what stands there already is not ap
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -51,11 +51,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 _ANSWERS: Final = msgspec.json.Decoder(list[Answer])
 
 
-def answer_of(result: Result) -> Answer:
-    """The event of a result."""
-    source = f"weft/queries/{result.query}"
-    subject = "/".join("" if value is None else value for value in result.key.values())[:_LONGEST_SUBJECT]
-    data = {
+def told(result: Result) -> dict[str, Any]:
+    """What a result says, as JSON values: the `data` of its event."""
+    return {
         "query": result.query,
         "version": result.version,
         "key": result.key,
@@ -69,12 +67,20 @@ def answer_of(result: Result) -> Answer:
         "final": result.final,
         "events": result.events,
         "values": result.values,
-        "offsets": {
-            str(partition): [first, result.last_offsets[partition]] for partition, first in result.first_offsets.items()
-        },
+        "offsets": {partition: [first, result.last_offsets[partition]] for partition, first in result.first_offsets.items()},
     }
+
+
+def answer_of(result: Result) -> Answer:
+    """The event of a result."""
+    source = f"weft/queries/{result.query}"
+    subject = "/".join("" if value is None else value for value in result.key.values())[:_LONGEST_SUBJECT]
     row = EventRow(
-        type=RESULT_TYPE, source=source, id=result.id, subject=subject or None, data=msgspec.Raw(msgspec.json.encode(data))
+        type=RESULT_TYPE,
+        source=source,
+        id=result.id,
+        subject=subject or None,
+        data=msgspec.Raw(msgspec.json.encode(told(result))),
     )
     return Answer(
         topic=result.topic, id=result.id, source=source, time_us=result.end_us, row=msgspec.Raw(msgspec.json.encode(row))

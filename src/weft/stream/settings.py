@@ -63,6 +63,7 @@ class StreamSettings(BaseModel):
     result_max_age_s: int = Field(
         default=86_400, ge=1, description="How far back results are looked for where no beginning is given (seconds)."
     )
+    backtests: int = Field(default=2, ge=1, le=64, description="Most backtests that run in this process at a time.")
     backtest_max_events: int = Field(default=50_000_000, ge=1, description="Most events that one backtest reads (events).")
 
     def out_of_order_us(self, topic: str) -> int:

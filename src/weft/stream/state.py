@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from weft.core.watermark import BEGINNING
 from weft.db.database import Database
 from weft.stream.tables import StreamStateRow
 
@@ -14,15 +15,23 @@ Offsets = dict[int, int]
 
 
 class Figure(msgspec.Struct, kw_only=True):
-    """What is shown of one query: up to where event time has come for it, and what it has done since it was made."""
+    """One version of a query as it runs: up to where event time has come for it, and what it has done since it was made.
 
+    `until_us` is set for a version that has a successor: it still answers the windows that begin up to then. `largest_us` is
+    the largest event time of the topic so far. `failure` says why it cannot be run at all.
+    """
+
+    name: str
     version: int
+    until_us: int | None = None
+    largest_us: int = BEGINNING
     watermark_us: int | None = None
     keys: int = 0
-    windows: int = 0
     state_bytes: int = 0
     results_total: int = 0
     late_total: int = 0
+    refused_total: int = 0
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

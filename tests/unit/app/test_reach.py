@@ -79,7 +79,7 @@ WORKS = [
     ("host", "host", "ingestion", None),
     ("host", "host", "storage dashboard", None),
     ("host", "host", "all", "1"),
-    ("host", "host", "all", "7"),
+    ("host", "host", "all", "5"),
     ("host", "host", "all", "ingestion=2,storage+dashboard=1"),
     ("host", "host", "ingestion", "8"),
     ("host", "network", "all", "2"),
@@ -88,7 +88,7 @@ WORKS = [
     ("network", "host", "all", "20"),
     ("network", "network", "all", "ingestion=20,storage=4"),
     ("network", "network", "storage", "3"),
-    ("owned", "network", "all", "ingestion=6,storage=2"),
+    ("owned", "network", "all", "ingestion=4,storage=2"),
 ]
 
 
@@ -107,8 +107,8 @@ FAILS = [
     ("host", "host", "all", "storage=2", "a store of the kind 'parquet' has one writer, so storage cannot be 2 processes"),
     ("network", "host", "storage", "2", "a store of the kind 'parquet' has one writer"),
     ("host", "network", "storage", "2", "a log of the kind 'sqlite' gives every event to each process that plays storage"),
-    ("host", "host", "all", "8", "9 processes would append to a log of 8 partitions"),
-    ("owned", "network", "all", "ingestion=6,storage=3", "9 processes would append to a log of 8 partitions"),
+    ("host", "host", "all", "8", "processes would append to a log of 8 partitions"),
+    ("owned", "network", "all", "ingestion=6,storage=3", "processes would append to a log of 8 partitions"),
     ("host", "host", "ingestion", "9", "9 processes would append to a log of 8 partitions"),
 ]
 
@@ -133,8 +133,8 @@ POSTGRES = "postgresql+asyncpg://localhost/weft"
     ("log", "store", "processes", "why"),
     [
         (KAFKA, POSTGRES, "ingestion=9,storage=4", None),
-        (RABBITMQ, POSTGRES, "ingestion=6,storage=2", None),
-        (RABBITMQ, POSTGRES, "ingestion=6,storage=3", "9 processes would append to a log of 8 partitions"),
+        (RABBITMQ, POSTGRES, "ingestion=4,storage=2", None),
+        (RABBITMQ, POSTGRES, "ingestion=6,storage=3", "processes would append to a log of 8 partitions"),
         (KAFKA, None, "2", None),
         (KAFKA, None, "storage=2", "a store of the kind 'parquet' has one writer"),
         (None, POSTGRES, "2", None),
