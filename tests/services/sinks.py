@@ -108,6 +108,7 @@ class MailSink:
     refusals: dict[str, str] = field(default_factory=dict)
     after_data: str | None = None
     password: str | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     _server: asyncio.Server | None = None
     _sessions: list[SMTP] = field(default_factory=list)
@@ -159,6 +160,7 @@ class MailSink:
         content = cast("bytes", envelope.content)
         self.mails.append(cast("EmailMessage", message_from_bytes(content, policy=policy.default)))
         self.recipients.append(list(envelope.rcpt_tos))
+        self.arrived.set()
         return f"250 taken as {len(self.mails)}"
 
 

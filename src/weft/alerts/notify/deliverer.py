@@ -11,6 +11,7 @@ from weft.alerts.notify.announce import TOPIC, Announcer
 from weft.alerts.notify.directory import Directory
 from weft.alerts.notify.forget import forget
 from weft.alerts.notify.lane import Lane, list_unfinished
+from weft.alerts.notify.outbox import list_waiting
 from weft.alerts.notify.resolve import resolve
 from weft.alerts.notify.settings import NotifySettings
 from weft.core.clock import Clock
@@ -164,7 +165,8 @@ class Deliverer:
                 self._due_us[channel] = min(next_us, self._due_us.get(channel, next_us))
 
     async def _resolve(self) -> None:
-        more = True
+        async with self._database.reading() as session:
+            more = len(await list_waiting(session, limit=1)) > 0
         while more:
             async with self._database.writing() as session:
                 await self._lease.check(session)

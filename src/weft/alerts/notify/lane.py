@@ -70,6 +70,11 @@ class Lane:
 
     async def _look(self) -> _Look | None:
         """Compose what may leave; None where the channel is gone."""
+        async with self._database.reading() as session:
+            ours = select(DeliveryRow.id).where(DeliveryRow.channel_id == self._channel_id, DeliveryRow.state == WAITING)
+            channel = await session.get(ChannelRow, self._channel_id)
+            if channel is not None and channel.enabled and await session.scalar(ours.limit(1)) is None:
+                return await self._composed(session, channel, None)
         now_us = self._clock.now_us()
         async with self._database.writing() as session:
             await self._lease.check(session)
@@ -77,13 +82,17 @@ class Lane:
             if channel is None or not channel.enabled:
                 await end_all(session, self._channel_id, now_us=now_us)
                 return None
-            compose_us = await compose(session, channel, settings=self._settings, now_us=now_us)
-            ours = (MessageRow.channel_id == channel.id) & (MessageRow.state == SENDING)
-            due = select(MessageRow).where(ours, MessageRow.next_at_us <= now_us)
-            in_order = (MessageRow.next_at_us, MessageRow.composed_at_us, MessageRow.oldest_us, MessageRow.id)
-            messages = list(await session.scalars(due.order_by(*in_order).limit(_LOOKED_AT)))
-            retry_us = await session.scalar(select(func.min(MessageRow.next_at_us)).where(ours))
-            return _Look(channel, messages, min((at for at in (compose_us, retry_us) if at is not None), default=None))
+            again_us = await compose(session, channel, settings=self._settings, now_us=now_us)
+            return await self._composed(session, channel, again_us)
+
+    async def _composed(self, session: AsyncSession, channel: ChannelRow, again_us: int | None) -> _Look:
+        """The messages that are due, those that wait longest first, and when to look again."""
+        ours = (MessageRow.channel_id == channel.id) & (MessageRow.state == SENDING)
+        due = select(MessageRow).where(ours, MessageRow.next_at_us <= self._clock.now_us())
+        in_order = (MessageRow.next_at_us, MessageRow.composed_at_us, MessageRow.oldest_us, MessageRow.id)
+        messages = list(await session.scalars(due.order_by(*in_order).limit(_LOOKED_AT)))
+        retry_us = await session.scalar(select(func.min(MessageRow.next_at_us)).where(ours))
+        return _Look(channel, messages, min((at for at in (again_us, retry_us) if at is not None), default=None))
 
     async def _send(self, row_of_channel: ChannelRow, row: MessageRow) -> bool:
         """One try; returns whether the channel is there."""
