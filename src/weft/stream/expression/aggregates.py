@@ -1,6 +1,7 @@
 """Binding of expressions over a window: aggregates and named metrics around expressions over its single events."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Final, cast
 
 from weft.core.errors import Invalid
@@ -43,6 +44,7 @@ class WindowBinder(Binder):
         super().__init__(text, names or ResultNames())
         self._events = events
         self._threshold = threshold
+        self._metrics: dict[str, Typed] = {}
 
     def name(self, node: Name) -> Draft:
         """A value handed in, the threshold, or a named metric."""
@@ -67,10 +69,14 @@ class WindowBinder(Binder):
 
     def _metric(self, node: Node, name: str, where: Node | None) -> Draft:
         """The aggregate a named metric is short for, standing where its name stands."""
-        aggregate = rewritten(parse(METRICS[name].text), lambda part: replace(part, column=node.column, length=node.length))
-        return self._aggregate(cast("Call", aggregate if where is None else _narrowed(aggregate, where)), node)
+        aggregate = _parsed(name)
+        if where is not None:
+            return _placed(self.decided(_narrowed(aggregate, where)), node)
+        if name not in self._metrics:
+            self._metrics[name] = self.decided(aggregate)
+        return _placed(self._metrics[name], node)
 
-    def _aggregate(self, node: Call, shown: Node | None = None) -> Draft:
+    def _aggregate(self, node: Call) -> Draft:
         function = find_aggregate(node.function)
         if function is None:
             raise self.fault(f"there is no aggregate {excerpt(node.function)}", node)
@@ -79,18 +85,18 @@ class WindowBinder(Binder):
             takes = function.least if function.least == len(function.takes) else f"{function.least} or {len(function.takes)}"
             raise self.fault(f"{function.signature} takes {takes} and was given {count}", node, expected=function.signature)
         if node.function == RATIO:
-            return self._ratio(node, shown or node)
+            return self._ratio(node)
         if node.function in _COUNTING and node.arguments:
             node = _with_value(node)
-        return self._over_events(cast("Call", rewritten(node, self._whole)), shown or node)
+        return self._over_events(cast("Call", rewritten(node, self._whole)))
 
-    def _over_events(self, node: Call, shown: Node) -> Draft:
+    def _over_events(self, node: Call) -> Draft:
         binder = _EventBinder(self.text, self._events, node.function)
         where = None if node.where is None else binder.condition(node.where)
         if node.function in KEEPING:
             draft = binder.draft(node.arguments[0])
             if isinstance(draft, Open):
-                return Open(shown, lambda kind: self._kept(_converted(node, kind), binder, where))
+                return Open(node, lambda kind: self._kept(_converted(node, kind), binder, where))
             return self._kept(node, binder, where)
         arguments = tuple(self._argument(binder, node.function, argument) for argument in node.arguments)
         return Aggregate(node, _GIVES.get(node.function, "number"), node.function, arguments, where)
@@ -103,9 +109,9 @@ class WindowBinder(Binder):
     def _argument(self, binder: Binder, function: str, node: Node) -> Typed:
         return binder.decided(node) if function == "distinct" else binder.wanted(node, "number", function)
 
-    def _ratio(self, node: Call, shown: Node) -> Typed:
+    def _ratio(self, node: Call) -> Typed:
         parts = tuple(as_number(self._part(part, node)) for part in node.arguments)
-        return Operation(shown, "number", "/", parts)
+        return Operation(node, "number", "/", parts)
 
     def _part(self, part: Node, ratio: Call) -> Typed:
         """One side of a ratio: an aggregate, or a condition whose events are counted."""
@@ -132,6 +138,21 @@ class WindowBinder(Binder):
             node,
             expected=f"avg({name}), max({name}), last({name}) or another aggregate",
         )
+
+
+@cache
+def _parsed(metric: str) -> Node:
+    return parse(METRICS[metric].text)
+
+
+def _placed(typed: Typed, node: Node) -> Typed:
+    """What a metric is short for, standing where its name stands; in a share of two aggregates the name itself stands."""
+    if isinstance(typed, Aggregate):
+        return replace(typed, node=replace(typed.node, column=node.column, length=node.length))
+    if not isinstance(typed, Operation):
+        return typed
+    shown = node if typed.name == "/" else replace(typed.node, column=node.column, length=node.length)
+    return replace(typed, node=shown, arguments=tuple(_placed(argument, node) for argument in typed.arguments))
 
 
 class _EventBinder(Binder):

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+from typing import Final
 
 from weft.core.errors import Invalid
 
-_EXCERPT = 60
+_EXCERPT: Final = 60
+_LONGEST_WORD: Final = 64
+_MOST_WORDS: Final = 40
 
 
 def fault(message: str, expression: str, column: int, length: int = 1, *, expected: str | None = None) -> Invalid:
@@ -26,9 +30,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def nearest_to(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like this one, if any is like it. Long words and long lists are not searched."""
-    words = [name for name in known if name and abs(len(name) - len(word)) <= 3][:500]
-    if len(word) > 64 or not words:
+    """The known word most like this one, if any is like it.
+
+    Only words that begin or end the same way and are about as long are looked at, and not many: comparing is slow.
+    """
+    if not word or len(word) > _LONGEST_WORD:
         return None
-    same = [name for name in words if name.lower() == word.lower()]
-    return next(iter(same or get_close_matches(word, words, n=1, cutoff=0.75)), None)
+    first, last = word[word.rfind(".") + 1 :][:1], word[-1]
+    alike = (
+        name
+        for name in known
+        if name and abs(len(name) - len(word)) <= 3 and (name[name.rfind(".") + 1 :][:1] == first or name[-1] == last)
+    )
+    return next(iter(get_close_matches(word, islice(alike, _MOST_WORDS), n=1, cutoff=0.75)), None)

@@ -37,7 +37,7 @@ _COMPARATORS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _VALUES: Final = frozenset({"true", "false", "null"})
 _ADDING: Final = frozenset({"+", "-"})
 _MULTIPLYING: Final = frozenset({"*", "/", "%"})
-_OPERAND: Final = "a name, a number, a text, a function or ("
+_OPERAND: Final = "a name, a number, a text, a function or '('"
 
 
 def parse(text: str) -> Node:
@@ -164,7 +164,7 @@ class _Parser:
         items: list[Node] = []
         while not self._is("]"):
             if items:
-                self._expect(",", "or ] in a list")
+                self._expect(",", "or ']' in a list")
             items.append(self._sum())
         self._next()
         column, length = self._span(first)
@@ -260,7 +260,7 @@ class _Parser:
         arguments: list[Node] = []
         while not self._is(")", "where"):
             if arguments:
-                self._expect(",", f"or ) after what {function} takes")
+                self._expect(",", f"or ')' after what {function} takes")
             arguments.append(self._any(where_is_taken=function != RATIO))
         inner = self._where() if self._is("where") else None
         self._expect(")", f"after the condition of {function}")
@@ -284,7 +284,7 @@ class _Parser:
 
     def _expect(self, sign: str, purpose: str) -> None:
         if not self._is(sign):
-            raise self._met(self._token, f"{sign} {purpose}", sign)
+            raise self._met(self._token, f"'{sign}' {purpose}", sign)
         self._next()
 
     def _unexpected_rest(self) -> NoReturn:
@@ -298,7 +298,7 @@ class _Parser:
         raise self._met(token, "and, or, a comparison or the end")
 
     def _met(self, token: Token, wanted: str, expected: str | None = None) -> Exception:
-        what = "the end" if token.kind == "end" else excerpt(self._written(token))
+        what = "the end" if token.kind == "end" else f"'{excerpt(self._written(token))}'"
         return fault(
             f"met {what}, expected {wanted}", self._text, token.column, max(token.length, 1), expected=expected or wanted
         )

@@ -122,8 +122,11 @@ def _over_threshold(text: str, typed: Typed, threshold: float | None) -> Typed:
             node.length,
             expected="a comparison",
         )
-    number = settled(typed, "number") or typed
-    return Operation(node, "boolean", ">", (number, Constant(node, "number", threshold)))
+    column, length = node.column, node.length
+    number = Number(column=column, length=length, text=f"{threshold:g}", value=threshold)
+    comparison = Comparison(column=column, length=length, sign=">", left=node, right=number)
+    sides = (settled(typed, "number") or typed, Constant(number, "number", threshold))
+    return Operation(comparison, "boolean", ">", sides)
 
 
 def _check_threshold(text: str, node: Node, threshold: float) -> None:

@@ -42,7 +42,7 @@ _TEMPLATES: Final = {
     "lower": "lower({})",
     "is_null": "({} IS NULL)",
     "as_number": "CAST({} AS DOUBLE)",
-    "to_number": "TRY_CAST(regexp_extract(trim({}, ' '), '^" + NUMBER_PATTERN.replace("{", "{{") + "$') AS DOUBLE)",
+    "to_number": "TRY_CAST(regexp_extract(trim({}, ' '), '^" + NUMBER_PATTERN + "$') AS DOUBLE)",
 }
 
 

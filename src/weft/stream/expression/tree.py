@@ -151,20 +151,30 @@ def rewritten(node: Node, change: Callable[[Node], Node]) -> Node:
     def inner(part: Node) -> Node:
         return rewritten(part, change)
 
+    before = children(node)
+    after = tuple(map(inner, before))
+    if any(new is not old for new, old in zip(after, before, strict=True)):
+        node = _remade(node, after)
+    return change(node)
+
+
+def _remade(node: Node, parts: tuple[Node, ...]) -> Node:
+    """The node made of other parts, which stand in the order of `children`."""
+    made = node
     match node:
         case Listing():
-            node = replace(node, items=tuple(map(inner, node.items)))
+            made = replace(node, items=parts)
         case Negative() | Not():
-            node = replace(node, operand=inner(node.operand))
+            made = replace(node, operand=parts[0])
         case Arithmetic() | Comparison():
-            node = replace(node, left=inner(node.left), right=inner(node.right))
+            made = replace(node, left=parts[0], right=parts[1])
         case Membership():
-            node = replace(node, item=inner(node.item), group=inner(node.group))
+            made = replace(node, item=parts[0], group=parts[1])
         case Logical():
-            node = replace(node, terms=tuple(map(inner, node.terms)))
+            made = replace(node, terms=parts)
         case Call():
-            where = None if node.where is None else inner(node.where)
-            node = replace(node, arguments=tuple(map(inner, node.arguments)), where=where)
+            count = len(node.arguments)
+            made = replace(node, arguments=parts[:count], where=None if node.where is None else parts[count])
         case _:
             pass
-    return change(node)
+    return made
