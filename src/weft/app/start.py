@@ -46,6 +46,7 @@ def run(configuration: Configuration, *, welcome: Callable[[Welcome], None], lea
     if leash is None and settings.app.processes is not None:
         _run_crew(configuration, welcome)
         return
+    gc.freeze()  # what was imported is no garbage; to find that out takes longer than to open the log
     plan = make_plan(settings)
     _configure_logging(settings, plan.needs.service)
     held = Leash.of(leash) if leash is not None else None
