@@ -6,6 +6,8 @@ from pydantic import BaseModel, Field
 
 from weft.core.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from weft.stream.engine.plan import plan
+from weft.stream.expression.parser import parse
+from weft.stream.expression.sentence import sentence
 from weft.stream.query import Query
 
 _UNITS: Final = ((DAY_US, "day"), (HOUR_US, "hour"), (MINUTE_US, "minute"), (SECOND_US, "second"))
@@ -27,9 +29,9 @@ def explain(query: Query, *, out_of_order_us: int) -> Explanation:
     reads = sorted({field.name for field in worked_out.fields})
     after_us = out_of_order_us + (query.lateness_us if query.emit == "final" else 0)
     lines = [f"Reads the topic '{query.topic}'.", _counts(query), f"{_windows(query)}{_keys(query)}."]
-    lines += [f"{name} is {text}." for name, text in query.select.items()]
+    lines += [f"{name}: {sentence(parse(text), window=True)}" for name, text in query.select.items()]
     if query.having is not None:
-        lines.append(f"Only results are told for which {query.having}.")
+        lines.append(f"Told are only results of which this is so: {sentence(parse(query.having))}")
     lines += [_when(query, after_us), f"Answers go to the topic '{query.results_topic}'."]
     if query.start == "earliest":
         lines.append("It begins with the oldest event the log still holds.")
@@ -45,7 +47,7 @@ def explain(query: Query, *, out_of_order_us: int) -> Explanation:
 
 
 def _counts(query: Query) -> str:
-    return "Every event counts." if query.where is None else f"An event counts where {query.where}."
+    return "Every event counts." if query.where is None else f"An event counts where this is so: {sentence(parse(query.where))}"
 
 
 def _windows(query: Query) -> str:

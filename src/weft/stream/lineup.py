@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from weft.core.batch import LogBatch
-from weft.core.errors import Invalid
+from weft.core.errors import Refused
 from weft.core.position import TopicPartition
 from weft.core.times import DAY_US
 from weft.core.watermark import BEGINNING, watermark_after_us
@@ -54,9 +54,9 @@ class Lineup:
         self._slack_us: dict[str, int] = {}
 
     def restore(self, snapshot: bytes, figures: Mapping[str, Figure], asked: Sequence[Asked]) -> None:
-        """Go on from a saved state. Raises Corrupt where it cannot be read."""
+        """Go on from a saved state; what could not be run then is tried again. Raises Corrupt where it cannot be read."""
         self._engine.restore(snapshot)
-        self.figures = dict(figures)
+        self.figures = {alias: figure for alias, figure in figures.items() if figure.failure is None}
         self._largest_us = max((figure.largest_us for figure in figures.values()), default=BEGINNING)
         for query, version in asked:
             self._slack_us[_alias(query.name, version)] = _slack_us(query)
@@ -144,7 +144,8 @@ class Lineup:
             positions = {TopicPartition(self.topic, partition): offset for partition, offset in offsets.items()}
         try:
             self._engine.add(msgspec.structs.replace(query, name=alias), version, positions=positions)
-        except Invalid as wrong:  # checked when it was stored; an update of Weft may see it differently
+        except Refused as wrong:  # checked when it was stored; another version of Weft may see it differently
+            self._engine.remove(alias)
             figure.failure = wrong.message
 
     def _drop(self, alias: str) -> None:

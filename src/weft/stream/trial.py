@@ -12,7 +12,6 @@ from weft.core.event import Event, EventRow
 from weft.core.times import DAY_US
 from weft.core.watermark import max_time_us
 from weft.stream.engine.engine import Engine
-from weft.stream.engine.plan import plan
 from weft.stream.engine.taken import Late, Result
 from weft.stream.query import Query
 
@@ -21,8 +20,8 @@ _AFTER_ALL_US: Final = 400 * DAY_US
 
 
 def check(query: Query) -> Query:
-    """The query itself, if the engine can answer it. Raises Invalid that names the field which is wrong."""
-    plan(query, 1)
+    """The query itself, if the engine can answer it. Raises Invalid that names the field which is wrong, and Unsupported."""
+    Engine(default_bound_us=0).add(query, 1)
     return query
 
 

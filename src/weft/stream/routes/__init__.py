@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from weft.stream.routes import queries, trials
+from weft.stream.routes import expressions, queries, trials
 
 router = APIRouter()
-for part in (trials, queries):
+for part in (trials, queries, expressions):
     router.include_router(part.router)
