@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 
@@ -140,6 +140,25 @@ class FlinkCluster:
     def gateway_url(self) -> str:
         """The address of the SQL gateway's REST interface."""
         return self._processes[2].url
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """What the job manager says of a job."""
+        found: dict[str, Any] = httpx.get(f"{self.url}/jobs/{job_id}", timeout=30).json()
+        return found
+
+    def failure(self, job_id: str) -> str:
+        """Why a job failed."""
+        found = httpx.get(f"{self.url}/jobs/{job_id}/exceptions", timeout=30).json()
+        return "\n".join(entry["stacktrace"] for entry in found["exceptionHistory"]["entries"])
+
+    def checkpoints(self, job_id: str) -> int:
+        """How many checkpoints of a job are complete."""
+        found = httpx.get(f"{self.url}/jobs/{job_id}/checkpoints", timeout=30).json()
+        return int(found["counts"]["completed"])
+
+    def cancel(self, job_id: str) -> None:
+        """End a job that would go on for ever."""
+        httpx.patch(f"{self.url}/jobs/{job_id}", params={"mode": "cancel"}, timeout=30)
 
     def start(self) -> Self:
         for process in self._processes:

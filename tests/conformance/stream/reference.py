@@ -83,6 +83,13 @@ def answer(transcript: Transcript) -> Answers:
     return Answers(results, [Late(*place, tuple(sorted(names))) for place, names in sorted(late.items())])
 
 
+def is_over(transcript: Transcript, query: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Whether at the end of the log no event can come into a window any more."""
+    _, watermark_us = _watermarks(transcript)
+    start_us, end_us = times.parse(result["start"]), times.parse(result["end"])
+    return shape_of(query).moments(query, start_us, end_us)[-1].at_us - 1 <= watermark_us
+
+
 def _revisions(
     query: Mapping[str, Any], shape: Shape, window: tuple[tuple[Value, ...], int, int], taken: Sequence[Seen], watermark_us: int
 ) -> Iterator[dict[str, Any]]:

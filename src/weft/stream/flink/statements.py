@@ -9,7 +9,7 @@ from weft.core.times import MINUTE_US
 from weft.stream.engine.plan import Plan
 from weft.stream.flink.log_order import Reading, events_view
 from weft.stream.flink.question import Statements, question
-from weft.stream.flink.text import name, text
+from weft.stream.flink.text import name
 
 _LOOK_BACK_US = 10 * MINUTE_US
 """More than a clock may be ahead: whoever is late for a window that begins now is made so by something received since."""
@@ -45,7 +45,7 @@ class Script:
 
 
 def script(
-    plans: Sequence[Plan], tables: Tables, *, bound_us: Callable[[str], int], activated_us: int, job: str = "weft"
+    plans: Sequence[Plan], tables: Tables, *, bound_us: Callable[[str], int], activated_us: int, checkpoint_s: int = 10
 ) -> Script:
     """One job for all queries. Those that begin with `latest` answer windows that begin after `activated_us`."""
     readings: dict[Reading, list[str]] = {}
@@ -61,7 +61,11 @@ def script(
             continue
         if reading not in readings:
             readings[reading] = [*tables.source(reading), *events_view(reading, tables.table(reading))]
-    statements = [f"SET 'pipeline.name' = {text(job)}", "SET 'table.local-time-zone' = 'UTC'"]
+    statements = [
+        "SET 'pipeline.name' = 'weft'",
+        "SET 'table.local-time-zone' = 'UTC'",
+        f"SET 'execution.checkpointing.interval' = '{checkpoint_s} s'",
+    ]
     statements += [statement for declared in readings.values() for statement in declared]
     statements += [tables.sink(plan.query.results_topic) for plan, _ in answered]
     statements += [statement for _, of_query in answered for statement in of_query.declared]
