@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from weft.cli import configure, db, dead_letters, erase, events, health, keys, queries, start, store, users, verify
+from weft.cli import channels, configure, db, dead_letters, erase, events, health, keys, queries, start, store, users, verify
 from weft.cli.exits import HELP, Exit, code_of
 from weft.core.errors import WeftError
 
@@ -28,6 +28,7 @@ app.command("erase")(erase.erase)
 app.command("init")(configure.init)
 app.command("version")(configure.version)
 app.add_typer(queries.app, name="queries")
+app.add_typer(channels.app, name="channels")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(store.app, name="store")
 app.add_typer(db.app, name="db")

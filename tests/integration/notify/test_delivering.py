@@ -277,18 +277,18 @@ async def test_a_reminder_that_comes_too_soon_is_left_out_and_nothing_else_is(of
     await office.channel()
     await office.tell(notification())
     await office.pass_time(20)
-    await office.tell(notification(occasion="repeat-1"))
-    await office.tell(notification(occasion="escalation-1"))
+    await office.tell(notification(occasion="reminder"))
+    await office.tell(notification(occasion="escalated"))
     await office.pass_time(20)
     await office.tell(notification(transition=2, state="resolved"))
     await office.pass_time(90)
     await office.tell(notification(transition=3))
     await office.pass_time(61)
-    await office.tell(notification(transition=3, occasion="repeat-1"))
+    await office.tell(notification(transition=3, occasion="reminder"))
 
     became = {(one.notification.transition, one.notification.occasion): one.state for one in await office.told()}
-    assert {said for said, state in became.items() if state == "left_out"} == {(1, "repeat-1")}
-    assert {state for said, state in became.items() if said != (1, "repeat-1")} == {"delivered"}
+    assert {said for said, state in became.items() if state == "left_out"} == {(1, "reminder")}
+    assert {state for said, state in became.items() if said != (1, "reminder")} == {"delivered"}
 
 
 async def test_what_waits_for_a_channel_that_was_removed_is_refused(office: Office) -> None:

@@ -24,7 +24,7 @@ DELIVERED: Final = "delivered"
 LEFT_OUT: Final = "left_out"
 """A reminder that came too soon after the last word about its alert."""
 
-REMINDER: Final = "repeat"
+REMINDER: Final = "reminder"
 """How the occasion of a reminder begins."""
 
 _LOOKED_AT: Final = 1000
@@ -45,7 +45,7 @@ async def compose(session: AsyncSession, channel: ChannelRow, *, settings: Notif
         messages_per_minute=channel.messages_per_minute or settings.messages_per_minute,
         now_us=now_us,
     )
-    await _write(session, channel, {row.id: row for row in rows}, leaving, now_us)
+    await _write(session, channel, {row.id: row for row in rows}, leaving, settings=settings, now_us=now_us)
     return leaving.next_us
 
 
@@ -97,7 +97,13 @@ async def _sent(session: AsyncSession, channel_id: str, *, settings: NotifySetti
 
 
 async def _write(
-    session: AsyncSession, channel: ChannelRow, rows: dict[str, DeliveryRow], leaving: Leaving, now_us: int
+    session: AsyncSession,
+    channel: ChannelRow,
+    rows: dict[str, DeliveryRow],
+    leaving: Leaving,
+    *,
+    settings: NotifySettings,
+    now_us: int,
 ) -> None:
     for members in leaving.messages:
         together = [rows[member] for member in members]
@@ -105,7 +111,7 @@ async def _write(
             select(OutboxRow.id, OutboxRow.body).where(OutboxRow.id.in_([row.outbox_id for row in together]))
         )
         body_of = dict(bodies.tuples().all())
-        notifications = tuple(_BODY.decode(body_of[row.outbox_id]) for row in together)
+        notifications = tuple(_placed(_BODY.decode(body_of[row.outbox_id]), settings) for row in together)
         message = Message(
             key=_key([row.key for row in together]),
             channel=channel.name,
@@ -136,6 +142,15 @@ def texts_of(channel: ChannelRow, notification: Notification) -> dict[str, str]:
     """Every field of the channel's template, filled in."""
     fields = {**find_class(channel.kind).template, **_TEXTS.decode(channel.template)}
     return {field: fill(text, notification) for field, text in fields.items()}
+
+
+def _placed(notification: Notification, settings: NotifySettings) -> Notification:
+    """The notification with links that lead somewhere from anywhere, where it is known where Weft is reached."""
+    if settings.public_url is None:
+        return notification
+    base = settings.public_url.rstrip("/")
+    links = {name: base + link if link.startswith("/") else link for name, link in notification.links.items()}
+    return msgspec.structs.replace(notification, links=links)
 
 
 def _key(keys: Sequence[str]) -> str:

@@ -19,8 +19,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One transition of one alert.
 
     `fingerprint` is the same for the whole life of an alert, `transition` counts its transitions. `occasion` tells apart what
-    is said more than once about one transition: '' when it happened, then `escalation-1`, `repeat-3` (only a `repeat-…` may be
-    left out when it comes too soon).
+    is said more than once about one transition: '' when it happened, else why again: escalated, reminder, … (only a `reminder`
+    may be left out, where it comes too soon).
     `state` is what the alert became: firing, resolved, no_data, error and so on. `group_key` says which notifications may go
     out together; one without it goes alone. `links` lead to more, by name: `alert`, `why`, `rule`.
     """

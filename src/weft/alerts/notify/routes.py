@@ -115,7 +115,7 @@ class KindList(BaseModel):
     names: dict[str, str]
 
 
-class TestResult(BaseModel):
+class TrialResult(BaseModel):
     """What came of a test message, in the other side's own words."""
 
     outcome: Annotated[str, Field(description="delivered; refused: it would never be taken; delayed: not at the moment.")]
@@ -245,7 +245,7 @@ async def remove_channel(channel: str, principal: ChannelManager, parts: Parts) 
 
 
 @router.post("/api/v1/channels/{channel}/test", summary="Send a test message now")
-async def test_channel(channel: str, principal: ChannelManager, parts: Parts) -> TestResult:
+async def try_channel(channel: str, principal: ChannelManager, parts: Parts) -> TrialResult:
     """Really sends, once, whether the channel is enabled or not, and says what the other side said."""
     row = await parts.directory.get(channel)
     message = trial_message(row, by=principal.name, now_us=parts.clock.now_us())
@@ -254,7 +254,7 @@ async def test_channel(channel: str, principal: ChannelManager, parts: Parts) ->
         parts.directory.open(row), message, hidden=parts.directory.secrets_of(row), timeout_s=parts.settings.send_timeout_s
     )
     took_ms = round((parts.clock.steady_s() - began_s) * 1000, 1)
-    return TestResult(outcome=tried.outcome, said=tried.said, took_ms=took_ms, key=message.key)
+    return TrialResult(outcome=tried.outcome, said=tried.said, took_ms=took_ms, key=message.key)
 
 
 @router.get("/api/v1/notifications", summary="Notifications with every attempt, newest first", tags=["notifications"])

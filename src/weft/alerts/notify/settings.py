@@ -14,6 +14,11 @@ class NotifySettings(BaseModel):
         "services of Apprise (discord://), or * for every public address. Empty: in development anywhere but link-local "
         "addresses, else nowhere.",
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="Address under which people reach this installation, for links in notifications; empty: links are paths.",
+    )
     group_wait_s: float = Field(
         default=0.0,
         ge=0,

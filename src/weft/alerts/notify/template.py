@@ -32,7 +32,7 @@ NAMES: Final[dict[str, tuple[str, Callable[[Notification], str]]]] = {
     "why": ("where it is shown why", lambda told: told.links.get("why", "")),
     "fingerprint": ("what names the alert", lambda told: told.fingerprint),
     "transition": ("the number of this change of the alert", lambda told: str(told.transition)),
-    "occasion": ("why it is said again: escalation-1, repeat-2; empty the first time", lambda told: told.occasion),
+    "occasion": ("why it is said again: escalated, reminder, …; empty the first time", lambda told: told.occasion),
     "group": ("what it was grouped by", lambda told: told.group_key),
 }
 """Each name, what it stands for, and how it is found."""
