@@ -17,6 +17,8 @@ import pytest
 from docs.generator.page import ROOT
 from tests.docs.conftest import Weft
 
+pytestmark = pytest.mark.xdist_group("manual")  # one Weft serves them all
+
 PAGES = sorted([*(ROOT / "docs" / "tutorial").glob("*.md"), *(ROOT / "docs" / "how-to").glob("*.md")])
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -8,6 +8,8 @@ import pytest
 from docs.generator.page import ROOT
 from tests.docs.conftest import Weft
 
+pytestmark = pytest.mark.xdist_group("manual")  # one Weft serves them all
+
 PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
 
 

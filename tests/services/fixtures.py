@@ -2,14 +2,17 @@
 
 import tempfile
 from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import pytest
 
 from tests.services.install import KAFKA, POSTGRES, RABBITMQ, REDIS, Need
 from tests.services.kafka_server import KafkaServer
 from tests.services.postgres import PostgresServer
+from tests.services.proxy import TcpProxy
 from tests.services.rabbitmq_server import RabbitmqServer
 from tests.services.redis import RedisServer
 from tests.services.server import Server
@@ -62,3 +65,33 @@ def kafka_server(services_folder: Path) -> Generator[KafkaServer]:
 def rabbitmq_server(services_folder: Path) -> Generator[RabbitmqServer]:
     """RabbitMQ, shared: make a virtual host of your own on it (`create_vhost`)."""
     yield from run_server(RabbitmqServer(services_folder / "rabbitmq"), RABBITMQ)
+
+
+@dataclass(frozen=True)
+class Mistreated(Generic[S]):
+    """A server to be killed and frozen, and a line to it to be broken. Whoever does so leaves both as they were."""
+
+    server: S
+    line: TcpProxy
+
+
+@pytest.fixture(scope="session")
+def mistreated_kafka(services_folder: Path) -> Generator[Mistreated[KafkaServer]]:
+    """Kafka for tests of what happens to it. Who connects to its `proxied_port` is sent to the line."""
+    server = KafkaServer(services_folder / "mistreated-kafka")
+    with ExitStack() as stack:
+        line = stack.enter_context(TcpProxy(server.proxied_port))
+        server.advertise(line.port)
+        stack.enter_context(contextmanager(run_server)(server, KAFKA))
+        yield Mistreated(server, line)
+
+
+@pytest.fixture(scope="session")
+def mistreated_rabbitmq(services_folder: Path) -> Generator[Mistreated[RabbitmqServer]]:
+    """RabbitMQ for tests of what happens to it."""
+    server = RabbitmqServer(services_folder / "mistreated-rabbitmq")
+    with ExitStack() as stack:
+        line = stack.enter_context(TcpProxy(server.port))
+        stack.enter_context(contextmanager(run_server)(server, RABBITMQ))
+        server.settle()
+        yield Mistreated(server, line)

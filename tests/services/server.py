@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
+import psutil
+
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 
@@ -107,8 +109,11 @@ class Server(ABC):
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
+        """SIGSTOP: connections stay open and nothing answers. Returns when it stands still, which takes a while on a busy machine."""
         os.killpg(self.pid, signal.SIGSTOP)
+        frozen = psutil.Process(self.pid)
+        while frozen.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """SIGCONT."""

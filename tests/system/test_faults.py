@@ -8,8 +8,8 @@ import random
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -17,7 +17,7 @@ from typing import Final, cast
 import httpx
 import pytest
 
-from tests.services.fixtures import run_server
+from tests.services.fixtures import Mistreated, run_server
 from tests.services.install import KAFKA, POSTGRES, RABBITMQ, REDIS
 from tests.services.kafka_server import KafkaServer
 from tests.services.postgres import PostgresServer
@@ -45,7 +45,7 @@ IMPATIENT: Final = {
 
 @dataclass
 class Broker:
-    """A broker of these tests alone, to be mistreated, and a proxy that its clients come through."""
+    """A broker to be mistreated, and a proxy that its clients come through."""
 
     kind: str
     server: Server
@@ -59,23 +59,12 @@ class Broker:
         return on_rabbitmq(server.url_of(server.create_vhost(), port=self.proxy.port))
 
 
-@pytest.fixture(scope="module", params=NETWORKED)
-def broker(request: pytest.FixtureRequest, services_folder: Path) -> Generator[Broker]:
-    """One broker of each kind for all tests of this module; each leaves it as it was."""
+@pytest.fixture(params=NETWORKED)
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """One broker of each kind; each test leaves it as it was."""
     kind = cast("str", request.param)
-    folder = services_folder / f"{kind}-mistreated"
-    with ExitStack() as stack:
-        if kind == "kafka":
-            kafka = KafkaServer(folder)
-            proxy = stack.enter_context(TcpProxy(kafka.proxied_port))
-            kafka.advertise(proxy.port)
-            stack.enter_context(contextmanager(run_server)(kafka, KAFKA))
-            yield Broker(kind, kafka, proxy)
-        else:
-            rabbitmq = RabbitmqServer(folder)
-            proxy = stack.enter_context(TcpProxy(rabbitmq.port))
-            stack.enter_context(contextmanager(run_server)(rabbitmq, RABBITMQ))
-            yield Broker(kind, rabbitmq, proxy)
+    mistreated = cast("Mistreated[Server]", request.getfixturevalue(f"mistreated_{kind}"))
+    return Broker(kind, mistreated.server, mistreated.line)
 
 
 @pytest.fixture

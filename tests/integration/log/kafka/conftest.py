@@ -1,12 +1,10 @@
 """A broker that may be mistreated, and logs on it."""
 
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.services.fixtures import run_server
-from tests.services.install import KAFKA
+from tests.services.fixtures import Mistreated
 from tests.services.kafka_server import KafkaServer
 from tests.services.proxy import TcpProxy
 from weft.core.clock import SystemClock
@@ -17,24 +15,16 @@ from weft.log.settings import LogSettings
 OpenLog = Callable[..., KafkaLog]
 
 
-@pytest.fixture(scope="module")
-def stopped_broker(services_folder: Path) -> KafkaServer:
-    """A broker of this module alone, before it starts: it has to know the port of the line in front of it."""
-    return KafkaServer(services_folder / "mistreated-kafka")
+@pytest.fixture
+def broker(mistreated_kafka: Mistreated[KafkaServer]) -> KafkaServer:
+    """A broker that may be killed and frozen."""
+    return mistreated_kafka.server
 
 
-@pytest.fixture(scope="module")
-def line(stopped_broker: KafkaServer) -> Generator[TcpProxy]:
+@pytest.fixture
+def line(mistreated_kafka: Mistreated[KafkaServer]) -> TcpProxy:
     """A line to the broker that can be cut."""
-    with TcpProxy(stopped_broker.proxied_port) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
-def broker(stopped_broker: KafkaServer, line: TcpProxy) -> Generator[KafkaServer]:
-    """The same broker, running."""
-    stopped_broker.advertise(line.port)
-    yield from run_server(stopped_broker, KAFKA)
+    return mistreated_kafka.line
 
 
 @pytest.fixture

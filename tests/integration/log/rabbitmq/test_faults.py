@@ -3,16 +3,14 @@ nobody waits for ever."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.integration.log.rabbitmq.conftest import OpenLog
 from tests.integration.log.rabbitmq.waiting import until
-from tests.services.fixtures import run_server
-from tests.services.install import RABBITMQ
+from tests.services.fixtures import Mistreated
 from tests.services.proxy import TcpProxy
 from tests.services.rabbitmq_server import RabbitmqServer
 from weft.core.batch import Batch
@@ -26,11 +24,9 @@ TIMEOUT_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def rabbitmq_server(services_folder: Path) -> Iterator[RabbitmqServer]:
-    """A server of its own for what is done to it here."""
-    for server in run_server(RabbitmqServer(services_folder / "mistreated-rabbitmq"), RABBITMQ):
-        server.settle()
-        yield server
+def rabbitmq_server(mistreated_rabbitmq: Mistreated[RabbitmqServer]) -> RabbitmqServer:
+    """The server that such things may be done to."""
+    return mistreated_rabbitmq.server
 
 
 class Sender:
