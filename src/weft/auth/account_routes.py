@@ -4,12 +4,11 @@ import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request
-from fastapi_users.router.common import ErrorCode
-from fastapi_users.schemas import BaseUserCreate
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from weft.api.exchange import exchange_of
 from weft.auth.account import read_email
+from weft.auth.error_code import ErrorCode
 from weft.auth.letter import Purpose
 from weft.auth.parts import AuthParts
 from weft.auth.proof import Proof
@@ -70,11 +69,14 @@ class Me(UserRead):
     projects: list[dict[str, Any]] = []
 
 
-class Registration(BaseUserCreate):
+class Registration(BaseModel):
     """An e-mail address and a password. FastAPI-users' other fields are read and have no effect."""
 
     email: Address
     password: str = Field(max_length=4096)
+    is_active: bool | None = True
+    is_superuser: bool | None = False
+    is_verified: bool | None = False
 
 
 class AddressRequest(BaseModel):
@@ -116,7 +118,7 @@ async def register(body: Registration, request: Request, parts: AuthPartsOf) -> 
     try:
         return UserRead.of(await parts.accounts.create(body.email, body.password))
     except Conflict as taken:
-        raise Refused(taken.message, code=ErrorCode.REGISTER_USER_ALREADY_EXISTS.value) from taken
+        raise Refused(taken.message, code=ErrorCode.REGISTER_USER_ALREADY_EXISTS) from taken
     except Invalid as unfit:
         raise bad_password(ErrorCode.REGISTER_INVALID_PASSWORD, unfit) from None
 
@@ -132,11 +134,11 @@ async def verify(body: VerifyRequest, parts: AuthPartsOf) -> UserRead:
     """Takes the token of the letter, once."""
     user = await _addressee("verify", body.token, parts)
     if user is None:
-        raise Refused("this token is not valid or too old; ask for another letter", code=ErrorCode.VERIFY_USER_BAD_TOKEN.value)
+        raise Refused("this token is not valid or too old; ask for another letter", code=ErrorCode.VERIFY_USER_BAD_TOKEN)
     if user.is_verified:
-        raise Refused("this address is verified already", code=ErrorCode.VERIFY_USER_ALREADY_VERIFIED.value)
+        raise Refused("this address is verified already", code=ErrorCode.VERIFY_USER_ALREADY_VERIFIED)
     if not parts.letters.fits("verify", body.token, user):
-        raise Refused("this token is not valid or too old; ask for another letter", code=ErrorCode.VERIFY_USER_BAD_TOKEN.value)
+        raise Refused("this token is not valid or too old; ask for another letter", code=ErrorCode.VERIFY_USER_BAD_TOKEN)
     return UserRead.of(await parts.accounts.change(user.id, is_verified=True))
 
 
@@ -151,9 +153,7 @@ async def reset_password(body: ResetRequest, parts: AuthPartsOf) -> None:
     """Takes the token once, and ends every session of the account."""
     user = await _addressee("reset", body.token, parts)
     if user is None or not parts.letters.fits("reset", body.token, user):
-        raise Refused(
-            "this token is not valid or too old; ask for another letter", code=ErrorCode.RESET_PASSWORD_BAD_TOKEN.value
-        )
+        raise Refused("this token is not valid or too old; ask for another letter", code=ErrorCode.RESET_PASSWORD_BAD_TOKEN)
     try:
         await parts.accounts.set_password(user.id, body.password)
     except Invalid as unfit:
@@ -181,7 +181,7 @@ async def update_me(body: OwnUpdate, _: SignedIn, proof: ProofOf, parts: AuthPar
     if body.current_password is None or not await parts.accounts.check_password(user, body.current_password):
         raise Refused(
             "changing the address or the password needs the current password, as 'current_password'",
-            code=ErrorCode.UPDATE_USER_INVALID_PASSWORD.value,
+            code=ErrorCode.UPDATE_USER_INVALID_PASSWORD,
             field="current_password",
         )
     if body.password is not None:
@@ -199,7 +199,7 @@ async def change_email(user_id: str, email: str, parts: AuthParts) -> User:
     try:
         return await parts.accounts.change(user_id, email=email)
     except Conflict as taken:
-        raise Refused(taken.message, code=ErrorCode.UPDATE_USER_EMAIL_ALREADY_EXISTS.value) from taken
+        raise Refused(taken.message, code=ErrorCode.UPDATE_USER_EMAIL_ALREADY_EXISTS) from taken
 
 
 def person(proof: Proof) -> str:

@@ -3,10 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from fastapi_users.router.common import ErrorCode
 from pydantic import BaseModel, ConfigDict, Field
 
 from weft.auth.account_routes import Address, UserRead, bad_password, change_email
+from weft.auth.error_code import ErrorCode
 from weft.auth.parts import AuthParts
 from weft.auth.signature import AuthPartsOf, ProofOf, UserManager
 from weft.auth.tables import User
@@ -72,7 +72,7 @@ async def create_user(body: UserCreate, _: UserManager, parts: AuthPartsOf) -> U
     try:
         return UserRead.of(await parts.accounts.create(body.email, body.password, role=body.role, is_verified=body.is_verified))
     except Conflict as taken:
-        raise Refused(taken.message, code=ErrorCode.REGISTER_USER_ALREADY_EXISTS.value) from taken
+        raise Refused(taken.message, code=ErrorCode.REGISTER_USER_ALREADY_EXISTS) from taken
     except Invalid as unfit:
         raise bad_password(ErrorCode.REGISTER_INVALID_PASSWORD, unfit) from None
 

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
-from fastapi_users.router.common import ErrorCode
 from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.exchange import caller_of, exchange_of
 from weft.auth.authenticate import CSRF_HEADER
+from weft.auth.error_code import ErrorCode
 from weft.auth.parts import AuthParts
 from weft.auth.session import Opened
 from weft.auth.signature import AuthPartsOf, ProofOf, Public, SignedIn
@@ -51,7 +51,7 @@ async def log_in_by_form(form: PasswordForm, request: Request, response: Respons
     try:
         return await _sign_in(form.username, form.password, request, response, parts)
     except Unauthenticated as refused:
-        raise Refused(refused.message, code=ErrorCode.LOGIN_BAD_CREDENTIALS.value) from refused
+        raise Refused(refused.message, code=ErrorCode.LOGIN_BAD_CREDENTIALS) from refused
 
 
 @router.post("/api/v1/auth/token", dependencies=[Public], summary="Sign in with a form; wrong credentials are 401")
@@ -74,7 +74,7 @@ async def log_in_by_cookie(form: PasswordForm, request: Request, parts: AuthPart
     try:
         user = await parts.login.check(form.username, form.password, client_ip)
     except Unauthenticated as refused:
-        raise Refused(refused.message, code=ErrorCode.LOGIN_BAD_CREDENTIALS.value) from refused
+        raise Refused(refused.message, code=ErrorCode.LOGIN_BAD_CREDENTIALS) from refused
     opened = await parts.sessions.open_for_cookie(user, client_ip)
     response = Response(status_code=204, headers={"Cache-Control": "no-store"})
     response.headers[CSRF_HEADER] = parts.sessions.csrf_of(opened.session_id)
