@@ -40,8 +40,9 @@ def read_configuration(config: Path | None = None, data_dir: Path | None = None,
     )
 
 
-def find_url(role: str, *, url: str | None, config: Path | None, data_dir: Path | None) -> tuple[str, Path | None]:
-    """The address of a process that plays `role`, and the data folder it was found in (None for a given address).
+def find_url(*roles: str, url: str | None, config: Path | None, data_dir: Path | None) -> tuple[str, Path | None]:
+    """The address of a process that plays one of `roles`, the first that is played, and the data folder it was found in
+    (None for a given address).
 
     Raises Unreachable where none runs.
     """
@@ -51,10 +52,16 @@ def find_url(role: str, *, url: str | None, config: Path | None, data_dir: Path 
 
     folder = read_configuration(config, data_dir).settings.app.data_dir
     runs = [run for run in read_run_files(folder) if run.is_alive]
-    playing = [run for run in runs if role in run.roles] or runs
-    if not playing:
+    playing = [run for role in roles for run in reversed(runs) if role in run.roles]
+    if not runs:
         raise Unreachable(f"no server runs on the data folder {folder}; start one with `weft start`, or name one with --url")
-    return playing[-1].url, folder
+    if not playing:
+        others = ", ".join(dict.fromkeys(role for run in runs for role in run.roles))
+        raise Unreachable(
+            f"on the data folder {folder} runs {others}, and not yet {' or '.join(roles)}; try again once it is up, "
+            f"start it with `weft start --service {roles[0]}`, or name a server with --url"
+        )
+    return playing[0].url, folder
 
 
 class Server:
@@ -69,9 +76,9 @@ class Server:
         self._client = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, follow_redirects=False)
 
     @classmethod
-    def find(cls, role: str, *, url: str | None, token: str | None, config: Path | None, data_dir: Path | None) -> Self:
-        """The server that plays a role, with the given token or the folder's own."""
-        found, folder = find_url(role, url=url, config=config, data_dir=data_dir)
+    def find(cls, *roles: str, url: str | None, token: str | None, config: Path | None, data_dir: Path | None) -> Self:
+        """The server that plays the first of these roles that is played, with the given token or the folder's own."""
+        found, folder = find_url(*roles, url=url, config=config, data_dir=data_dir)
         return cls(found, token or local_token(folder))
 
     def __enter__(self) -> Self:

@@ -108,7 +108,7 @@ def query(
         *(_condition(text) for text in where or ()),
     ]
     params += [(name, value) for name, value in (("topic", topic), ("start", _moment(start)), ("end", _moment(end))) if value]
-    with Server.find("storage", url=url, token=token, config=config, data_dir=data_dir) as server:
+    with Server.find("storage", "ingestion", url=url, token=token, config=config, data_dir=data_dir) as server:
         if metric or group_by or interval:
             keys = list(group_by or (["interval"] if interval else ["type"]))
             params += [("metric", metric or "count"), *(("group_by", key) for key in keys)]
@@ -145,7 +145,7 @@ def tail(
     """Read a topic in the order of the log: what is there, or with --follow what comes."""
     from weft.cli.feed import follow_feed, read_what_is_there
 
-    with Server.find("dashboard", url=url, token=token, config=config, data_dir=data_dir) as server:
+    with Server.find("dashboard", "storage", url=url, token=token, config=config, data_dir=data_dir) as server:
         if follow:
             events = follow_feed(server, topic, start or "latest")
         else:
