@@ -5,10 +5,10 @@ from ipaddress import ip_address
 from typing import Final
 
 from weft.app.reach import check_reach
-from weft.app.resources import Needs
-from weft.app.roles import LATER, ROLES, Role
+from weft.app.resources import Needs, log_folder
+from weft.app.roles import ROLES, Role
 from weft.app.settings import Settings
-from weft.core.errors import Invalid
+from weft.core.errors import Invalid, Unavailable
 
 TOGETHER_PORT: Final = 8000
 TOGETHER_NAME: Final = "weft"
@@ -62,8 +62,6 @@ def roles_of(names: tuple[str, ...]) -> tuple[Role, ...]:
             wanted.update(known)
         elif name in known:
             wanted.add(name)
-        elif name in LATER:
-            raise Invalid(f"the role '{name}' comes with a later version; this one has {', '.join(known)}", field="service")
         else:
             raise Invalid(f"there is no role '{name}'; there are all, {', '.join(known)}", field="service")
     return tuple(role for role in ROLES if role.name in wanted)
@@ -79,6 +77,18 @@ def port_of(settings: Settings, roles: tuple[Role, ...]) -> int:
     if settings.app.port is not None:
         return settings.app.port
     return roles[0].port(settings.app) if len(roles) == 1 else TOGETHER_PORT
+
+
+def check_log_is_there(plan: Plan, settings: Settings) -> None:
+    """Raises Unavailable where a process that only reads an embedded log would be the first on it."""
+    folder = log_folder(settings.app)
+    if plan.needs.appends or folder is None or folder.is_dir():
+        return
+    makers = [role.name for role in ROLES if role.appends]
+    raise Unavailable(
+        f"there is no log at {folder} yet, and {' and '.join(plan.role_names)} can only read one; start {' or '.join(makers)} "
+        f"first, as with `weft start --service {makers[0]}`"
+    )
 
 
 def check_host(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from weft.app.config import Configuration
 from weft.app.crew import make_crew
 from weft.app.leash import Leash
 from weft.app.local_key import make_local_key
-from weft.app.plan import Plan, make_plan
+from weft.app.plan import Plan, check_log_is_there, make_plan
 from weft.app.process import Stop, WorkerFailed, bind, running, serving, url_of
 from weft.app.resources import Resources
 from weft.app.run_file import RunFile, announced
@@ -48,6 +48,7 @@ def run(configuration: Configuration, *, welcome: Callable[[Welcome], None], lea
         return
     gc.freeze()  # what was imported is no garbage; to find that out takes longer than to open the log
     plan = make_plan(settings)
+    check_log_is_there(plan, settings)
     _configure_logging(settings, plan.needs.service)
     held = Leash.of(leash) if leash is not None else None
     try:

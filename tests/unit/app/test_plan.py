@@ -1,12 +1,13 @@
 """A plan that cannot work is refused before anything is opened."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from weft.app.plan import Plan, is_loopback, make_plan
+from weft.app.plan import Plan, check_log_is_there, is_loopback, make_plan
 from weft.app.settings import Settings
-from weft.core.errors import Invalid
+from weft.core.errors import Invalid, Unavailable
 
 
 def plan(**app: Any) -> Plan:
@@ -77,3 +78,20 @@ def test_development_stays_on_this_machine(host: str) -> None:
 )
 def test_what_counts_as_this_machine(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_whoever_only_reads_the_log_is_told_what_to_start_first(tmp_path: Path) -> None:
+    def look(service: str, **app: Any) -> None:
+        settings = Settings.model_validate({"app": {"data_dir": tmp_path, "services": [service], **app}})
+        check_log_is_there(make_plan(settings), settings)
+
+    with pytest.raises(
+        Unavailable, match=r"there is no log at .*dashboard can only read one; start storage or .* first"
+    ) as told:
+        look("dashboard")
+    assert "`weft start --service storage`" in told.value.message
+
+    look("storage")
+    look("dashboard", log_url="kafka://127.0.0.1:9092/")
+    (tmp_path / "log").mkdir()
+    look("dashboard")
