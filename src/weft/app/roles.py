@@ -11,6 +11,8 @@ from weft.app.write_store import write_store
 from weft.ingest import routes as doors
 from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
+from weft.query.dashboards import routes as dashboards
+from weft.query.dashboards.catalogue import Dashboards
 from weft.query.routes import dead_letters, erasures, events, live, metrics, series, topics
 from weft.store.checks import checks as store_checks
 from weft.stream import routes as queries
@@ -51,11 +53,12 @@ async def ingestion(resources: Resources) -> Parts:
 
 
 async def dashboard(resources: Resources) -> Parts:
-    """Figures, series, live feeds and the verdict."""
+    """Figures, series, live feeds, saved dashboards and the verdict."""
     query = await resources.query()
     return Parts(
-        routers=(metrics.router, series.router, topics.router, live.router),
+        routers=(metrics.router, series.router, topics.router, live.router, dashboards.router),
         workers=(query.feeds, query.views),
+        state={"dashboards": Dashboards(await resources.database(), resources.clock)},
         checks=query.own_checks(),
         draining=(query.drain,),
     )

@@ -33,6 +33,8 @@ from weft.db.database import Database
 from weft.db.migrate import migrate
 from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
+from weft.query.dashboards import routes as dashboards
+from weft.query.dashboards.catalogue import Dashboards
 from weft.query.parts import QueryParts
 from weft.query.routes import router
 from weft.query.settings import QuerySettings
@@ -175,9 +177,11 @@ def open_lab(tmp_path: Path, _accounts: Path) -> OpenLab:
             metrics = Metrics()
             app = FastAPI(openapi_url=None)
             app.include_router(router)
+            app.include_router(dashboards.router)
             add_error_handlers(app, clock)
             app.state.auth = auth
             app.state.query = parts
+            app.state.dashboards = Dashboards(database, clock)
             app.state.api = ApiParts(
                 settings=api_settings,
                 metrics=metrics,

@@ -7,8 +7,9 @@ from msgspec import Meta
 
 from weft.core.errors import Invalid, Malformed
 from weft.core.event import DEFAULT_TOPIC, TopicName
-from weft.query.live.seen import ALERT, ALERTS, EVERY, QUERY, RESULTS, TOPIC, Kind, Seen, read_rate
+from weft.query.live.seen import ALERT, ALERTS, EVERY, QUERY, TOPIC, Kind, Seen, read_rate
 from weft.query.wanted import Wanted
+from weft.stream.query import RESULTS
 
 Feed = Literal["topic", "events", "alerts", "query", "metrics"]
 SubscriptionId = Annotated[str, Meta(min_length=1, max_length=128)]

@@ -14,7 +14,6 @@ from weft.query.live.newest import Key
 from weft.query.wanted import Wanted
 
 ALERTS: Final = "alerts"
-RESULTS: Final = "analytics."
 EVERY: Final = "every"
 
 Names = tuple[str, str, str | None]
