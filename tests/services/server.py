@@ -109,7 +109,7 @@ class Server(ABC):
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers. Returns when it stands still, which takes a while on a busy machine."""
+        """SIGSTOP: connections stay open and nothing answers, once this returns: on a busy machine that takes a while."""
         os.killpg(self.pid, signal.SIGSTOP)
         frozen = psutil.Process(self.pid)
         while frozen.status() != psutil.STATUS_STOPPED:
