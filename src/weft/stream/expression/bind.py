@@ -275,13 +275,13 @@ class Binder:
             return Operation(node, "number", "to_number", (draft,))
         typed = settled(draft, "number")
         if typed is None:
-            raise self.fault(f"{described(draft)}; number takes a text or a number", node, expected="a text or a number")
+            raise self.fault(f"{described(draft)}; number takes a text or a number", draft.node, expected="a text or a number")
         return Operation(node, "number", "coalesce", (typed,))
 
     def _as_text(self, node: Node, draft: Draft) -> Typed:
         """A text stays, an open field is read as one, a number or a truth is written as one."""
         if not isinstance(draft, Open) and draft.kind == "texts":
-            raise self.fault('tags are a list of texts; ask with in, as in "night" in tags', node, expected="in")
+            raise self.fault('tags are a list of texts; ask with in, as in "night" in tags', draft.node, expected="in")
         if not isinstance(draft, Open) and draft.kind != "text":
             return Operation(node, "text", "to_text", (draft,))
         return Operation(node, "text", "coalesce", (draft.settle("text") if isinstance(draft, Open) else draft,))

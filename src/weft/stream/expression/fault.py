@@ -36,10 +36,10 @@ def nearest_to(word: str, known: Iterable[str]) -> str | None:
     """
     if not word or len(word) > _LONGEST_WORD:
         return None
+    words = [name for name in known if name and abs(len(name) - len(word)) <= 3]
+    same = next((name for name in words if name.lower() == word.lower()), None)
+    if same is not None:
+        return same
     first, last = word[word.rfind(".") + 1 :][:1], word[-1]
-    alike = (
-        name
-        for name in known
-        if name and abs(len(name) - len(word)) <= 3 and (name[name.rfind(".") + 1 :][:1] == first or name[-1] == last)
-    )
+    alike = (name for name in words if name[name.rfind(".") + 1 :][:1] == first or name[-1] == last)
     return next(iter(get_close_matches(word, islice(alike, _MOST_WORDS), n=1, cutoff=0.75)), None)

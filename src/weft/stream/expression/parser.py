@@ -280,7 +280,7 @@ class _Parser:
 
     def _where(self) -> Node:
         self._next()
-        return self._any()
+        return self._any(where_is_taken=True)
 
     def _expect(self, sign: str, purpose: str) -> None:
         if not self._is(sign):

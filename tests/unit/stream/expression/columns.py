@@ -36,4 +36,8 @@ def values_of(column: Column) -> list[Any]:
     values = column.values.tolist()
     if column.kind == "text":
         values = [column.words[value] if column.words and 0 <= value < len(column.words) else None for value in values]
-    return values if column.known is None else [value if known else None for value, known in zip(values, column.known, strict=True)]
+    return (
+        values
+        if column.known is None
+        else [value if known else None for value, known in zip(values, column.known, strict=True)]
+    )

@@ -25,7 +25,9 @@ class Written:
 
 
 NAMES = ("data.a", "data.b", 'data["gyro-x"].rms')
-WORDS = st.sampled_from(["", "a", "A", "lab/door", "Ärger", "é", "İstanbul", "it's", 'say "so"', "\\", "1", " 2.5 ", "-3e2", "z\n", "\U0001f9ea"])
+WORDS = st.sampled_from(
+    ["", "a", "A", "lab/door", "Ärger", "é", "İstanbul", "it's", 'say "so"', "\\", "1", " 2.5 ", "-3e2", "z\n", "\U0001f9ea"]
+)
 NUMBERS = st.one_of(
     st.integers(-5, 5),
     st.sampled_from([0.5, -0.0, 1e308, -1e308, 5e-324, 1e-5, 0.1, 2**53, 2**53 + 1, 2**63, -(2**63), 123456.789]),
@@ -201,7 +203,9 @@ def conditions(depth: int) -> st.SearchStrategy[Written]:
         st.builds(_tested, st.sampled_from(["startswith", "endswith", "contains"]), texts(depth - 1), texts(depth - 1)),
         st.builds(_tagged, texts(depth - 1)),
         st.builds(_listed, numbers(depth - 1), st.lists(literals(), min_size=1, max_size=4)),
-        st.builds(_listed, texts(depth - 1), st.lists(text_leaves().filter(lambda leaf: leaf.text[0] == '"'), min_size=1, max_size=4)),
+        st.builds(
+            _listed, texts(depth - 1), st.lists(text_leaves().filter(lambda leaf: leaf.text[0] == '"'), min_size=1, max_size=4)
+        ),
         numbers(depth - 1).map(lambda part: _call("is_null", lambda value: value is None, part)),
     )
 
