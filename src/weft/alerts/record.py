@@ -1,7 +1,7 @@
 """Recording: what a step of an alert's life leaves behind, all of it in the caller's transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -158,10 +158,22 @@ def summary_of(rule: Rule, key: Mapping[str, str | None], evidence: Evidence | N
         return f"{rule.name}{about}"
     if evidence.error is not None:
         return f"{rule.name}{about}: it cannot be judged: {evidence.error}"[:_LONGEST_SUMMARY]
-    values = ", ".join(f"{name} = {_shown(value)}" for name, value in evidence.values.items() if name != "why")
+    values = ", ".join(f"{text} = {_shown(value)}" for text, value in _operands(evidence))
     why = evidence.values.get("why")
     told = str(why) if why else f"{rule.definition.condition} with {values}" if values else rule.definition.condition
     return f"{rule.name}{about}: {told}"[:_LONGEST_SUMMARY]
+
+
+def _operands(evidence: Evidence) -> Iterator[tuple[str, object]]:
+    """What the first condition compares, as it is written there, with its value; numbers that stand there are left out."""
+    above: dict[int, str] = {}
+    told: set[str] = set()
+    for step in evidence.reasons[0].steps if evidence.reasons else ():
+        above[step.depth] = step.kind
+        is_literal = step.text[:1].isdigit() or step.text[:1] in {"-", '"', "'"}
+        if step.kind != "boolean" and above.get(step.depth - 1) == "boolean" and not is_literal and step.text not in told:
+            told.add(step.text)
+            yield step.text, step.value
 
 
 def _new_alert(entry: Entry, alert_id: str, now_us: int) -> AlertRow:

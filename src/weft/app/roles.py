@@ -4,6 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from weft.alerts import routes as rules
+from weft.alerts.notify import routes as channels
+from weft.alerts.notify.parts import NotifyParts
+from weft.alerts.parts import AlertParts
 from weft.app.parts import Parts
 from weft.app.resources import Resources
 from weft.app.settings import AppSettings
@@ -16,10 +20,8 @@ from weft.query.dashboards.catalogue import Dashboards
 from weft.query.routes import dead_letters, erasures, events, live, metrics, series, topics
 from weft.store.checks import checks as store_checks
 from weft.stream import routes as queries
+from weft.stream.catalogue import Catalogue
 from weft.stream.parts import StreamParts
-
-LATER: Final = ("alerting",)
-"""Roles of this name come with a later version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,35 @@ async def analytics(resources: Resources) -> Parts:
     return Parts(routers=(queries.router,), workers=(stream.runner,), state={"stream": stream}, checks=stream.own_checks())
 
 
+async def alerting(resources: Resources) -> Parts:
+    """Rules and alerts: their routes, the worker that judges, and the one that tells people."""
+    settings = resources.settings
+    database, log, auth = await resources.database(), await resources.log(), await resources.auth()
+    alerts = AlertParts.of(
+        log=log,
+        database=database,
+        catalogue=Catalogue(database, log, resources.clock, limit=settings.stream.query_limit),
+        checks=resources.checks,
+        clock=resources.clock,
+        settings=settings.alerts,
+        metrics=resources.metrics,
+    )
+    notify = NotifyParts.of(
+        database,
+        log,
+        cipher=auth.cipher,
+        settings=settings.alerts.notify,
+        environment=settings.app.environment,
+        clock=resources.clock,
+    )
+    return Parts(
+        routers=(rules.router, channels.router),
+        workers=(alerts.judge, notify.deliverer),
+        state={"alerts": alerts, "notify": notify},
+        checks={**alerts.own_checks(), **notify.own_checks()},
+    )
+
+
 async def storage(resources: Resources) -> Parts:
     """The store's writer, events read back, and events erased."""
     log, store = await resources.log(), await resources.store()
@@ -96,6 +127,7 @@ async def storage(resources: Resources) -> Parts:
 ROLES: Final = (
     Role(name="storage", port=lambda app: app.storage_port, compose=storage, appends=True, owns_store=True),
     Role(name="analytics", port=lambda app: app.analytics_port, compose=analytics, appends=True),
+    Role(name="alerting", port=lambda app: app.alerting_port, compose=alerting, appends=True),
     Role(name="dashboard", port=lambda app: app.dashboard_port, compose=dashboard),
     Role(name="ingestion", port=lambda app: app.ingestion_port, compose=ingestion, appends=True),
 )

@@ -36,7 +36,7 @@ class AppSettings(BaseModel):
     services: tuple[str, ...] = Field(
         default=("all",),
         min_length=1,
-        description="Roles this process plays: all, or some of ingestion, analytics, dashboard, storage.",
+        description="Roles this process plays: all, or some of ingestion, analytics, alerting, dashboard, storage.",
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every network.")
     port: int | None = Field(
@@ -58,7 +58,7 @@ class AppSettings(BaseModel):
     )
     ingestion_port: int = Field(default=8001, ge=0, le=65535, description="Port of a process that plays only ingestion.")
     analytics_port: int = Field(default=8002, ge=0, le=65535, description="Port of a process that plays only analytics.")
-    alerting_port: int = Field(default=8003, ge=0, le=65535, description="Port kept for alerting, a role of a later version.")
+    alerting_port: int = Field(default=8003, ge=0, le=65535, description="Port of a process that plays only alerting.")
     dashboard_port: int = Field(default=8004, ge=0, le=65535, description="Port of a process that plays only dashboard.")
     storage_port: int = Field(default=8005, ge=0, le=65535, description="Port of a process that plays only storage.")
     metrics_port: int | None = Field(

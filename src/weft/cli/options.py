@@ -32,7 +32,7 @@ ServicesOption = Annotated[
     typer.Option(
         "--service",
         "-s",
-        help="Role to play: all, ingestion, analytics, dashboard or storage; may be repeated.",
+        help="Role to play: all, ingestion, analytics, alerting, dashboard or storage; may be repeated.",
         show_default="all",
     ),
 ]

@@ -23,6 +23,7 @@ def test_a_number_counts_the_doors_and_every_other_role_stands_on_its_documented
     assert shape(crew(number)) == [
         ("storage", 1, 8005),
         ("analytics", 1, 8002),
+        ("alerting", 1, 8003),
         ("dashboard", 1, 8004),
         ("ingestion", int(number), 8001),
     ]
@@ -32,17 +33,20 @@ def test_roles_may_share_processes_and_what_is_not_named_runs_once() -> None:
     assert shape(crew("ingestion=2, storage+dashboard=1")) == [
         ("storage+dashboard", 1, 8000),
         ("analytics", 1, 8002),
+        ("alerting", 1, 8003),
         ("ingestion", 2, 8001),
     ]
     assert shape(crew("storage=1")) == [
         ("storage", 1, 8005),
         ("analytics", 1, 8002),
+        ("alerting", 1, 8003),
         ("dashboard", 1, 8004),
         ("ingestion", 1, 8001),
     ]
     assert shape(crew("dashboard+ingestion=2")) == [
         ("storage", 1, 8005),
         ("analytics", 1, 8002),
+        ("alerting", 1, 8003),
         ("dashboard+ingestion", 2, 8000),
     ]
 
@@ -53,10 +57,10 @@ def test_only_the_roles_of_the_plan_run() -> None:
 
 
 def test_what_owns_the_store_starts_first_and_says_so() -> None:
-    assert [kind.owns_store for kind in crew("2").kinds] == [True, False, False, False]
+    assert [kind.owns_store for kind in crew("2").kinds] == [True, False, False, False, False]
     assert crew("2").summary == (
-        "5 processes on 127.0.0.1: 1 x storage on port 8005, 1 x analytics on port 8002, 1 x dashboard on port 8004, "
-        "2 x ingestion on port 8001"
+        "6 processes on 127.0.0.1: 1 x storage on port 8005, 1 x analytics on port 8002, 1 x alerting on port 8003, "
+        "1 x dashboard on port 8004, 2 x ingestion on port 8001"
     )
 
 
@@ -75,15 +79,14 @@ def test_every_kind_takes_a_free_port_where_that_is_asked() -> None:
         ("ingestion=2,", {}, "does not say how many processes"),
         ("65", {}, "write a number up to 64"),
         ("porridge=1", {}, "no role 'porridge'"),
-        ("alerting=1", {}, "'alerting' comes with a later version"),
         ("ingestion=1,ingestion=2", {}, "names ingestion twice"),
         ("2,ingestion=2", {}, "names ingestion twice"),
         ("storage+ingestion=1,dashboard+storage=1", {}, "names storage twice"),
         ("storage=1", {"services": ["ingestion"]}, "names storage, which --service leaves out"),
         ("2", {"services": ["storage", "dashboard"]}, "a bare number counts ingestion, which --service leaves out"),
-        ("2", {"port": 9000}, "port 9000 is one port, and storage, analytics, dashboard, ingestion each need one"),
+        ("2", {"port": 9000}, "port 9000 is one port, and storage, analytics, alerting, dashboard, ingestion each need one"),
         ("2", {"storage_port": 8001}, "storage and ingestion would both listen on port 8001"),
-        ("1", {"metrics_port": 65534}, "app.metrics_port 65534 leaves no room for 4 ports"),
+        ("1", {"metrics_port": 65534}, "app.metrics_port 65534 leaves no room for 5 ports"),
         ("2", {"host": "0.0.0.0"}, "ENVIRONMENT=production"),
     ],
 )

@@ -18,11 +18,12 @@ def plan(**app: Any) -> Plan:
 @pytest.mark.parametrize(
     ("services", "names", "service", "port"),
     [
-        (["all"], {"ingestion", "analytics", "storage", "dashboard"}, "weft", 8000),
+        (["all"], {"ingestion", "analytics", "alerting", "storage", "dashboard"}, "weft", 8000),
         (["ingestion", "storage", "dashboard"], {"ingestion", "storage", "dashboard"}, "weft", 8000),
         (["ingestion,storage"], {"ingestion", "storage"}, "weft", 8000),
         (["ingestion"], {"ingestion"}, "ingestion", 8001),
         (["analytics"], {"analytics"}, "analytics", 8002),
+        (["alerting"], {"alerting"}, "alerting", 8003),
         (["dashboard"], {"dashboard"}, "dashboard", 8004),
         (["storage", "storage"], {"storage"}, "storage", 8005),
     ],
@@ -39,30 +40,26 @@ def test_a_given_port_wins() -> None:
 
 
 def test_only_the_storage_role_owns_the_store_and_the_dashboard_appends_nothing() -> None:
-    rights = {name: plan(services=[name]).needs for name in ("ingestion", "analytics", "storage", "dashboard")}
+    rights = {name: plan(services=[name]).needs for name in ("ingestion", "analytics", "alerting", "storage", "dashboard")}
 
     assert {name: needs.owns_store for name, needs in rights.items()} == {
         "ingestion": False,
         "analytics": False,
+        "alerting": False,
         "storage": True,
         "dashboard": False,
     }
     assert {name: needs.appends for name, needs in rights.items()} == {
         "ingestion": True,
         "analytics": True,
+        "alerting": True,
         "storage": True,
         "dashboard": False,
     }
 
 
-@pytest.mark.parametrize("name", ["alerting"])
-def test_a_role_of_a_later_version_is_refused_as_such(name: str) -> None:
-    with pytest.raises(Invalid, match=f"'{name}' comes with a later version"):
-        plan(services=[name])
-
-
 def test_an_unknown_role_is_refused_with_those_there_are() -> None:
-    with pytest.raises(Invalid, match="no role 'storrage'; there are all, storage, analytics, dashboard, ingestion"):
+    with pytest.raises(Invalid, match="no role 'storrage'; there are all, storage, analytics, alerting, dashboard, ingestion"):
         plan(services=["storrage"])
 
 
