@@ -44,6 +44,7 @@ class HttpSink:
     answers: deque[Answer] = field(default_factory=deque)
     usual: Answer = field(default_factory=Answer)
     silent: bool = False
+    lag_s: float = 0.0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     _server: asyncio.Server | None = None
@@ -84,6 +85,7 @@ class HttpSink:
             self.arrived.set()
             if self.silent:
                 await reader.read()
+            await asyncio.sleep(self.lag_s)
             answer = self.answers.popleft() if self.answers else self.usual
             if answer.status is not None:
                 lines = [f"HTTP/1.1 {answer.status} Said", f"Content-Length: {len(answer.body)}", "Connection: close"]

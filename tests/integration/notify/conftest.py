@@ -105,7 +105,7 @@ OpenOffice = Callable[..., AbstractAsyncContextManager[Office]]
 
 
 @pytest.fixture(scope="session")
-def _schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database with today's schema, made once."""
     file = tmp_path_factory.mktemp("notify") / "weft.db"
 
@@ -119,7 +119,7 @@ def _schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_office(tmp_path: Path, _schema: Path, request: pytest.FixtureRequest) -> OpenOffice:
+def open_office(tmp_path: Path, schema: Path, request: pytest.FixtureRequest) -> OpenOffice:
     """Opens an office; settings of notifications can be given. Opened again in one test it stands on the same database."""
     keys = [Fernet.generate_key()]
     made: dict[str, str] = {}
@@ -131,7 +131,7 @@ def open_office(tmp_path: Path, _schema: Path, request: pytest.FixtureRequest) -
         clock = clock or ManualClock()
         if kind not in made:
             if kind == "sqlite":
-                shutil.copy(_schema, tmp_path / "weft.db")
+                shutil.copy(schema, tmp_path / "weft.db")
                 made[kind] = f"sqlite:///{tmp_path / 'weft.db'}"
             else:
                 server: PostgresServer = request.getfixturevalue("postgres_server")

@@ -82,12 +82,10 @@ class Directory:
 
     def plan_of(self, row: ChannelRow) -> ChannelPlan:
         """A channel as it may be shown: each secret is only said to be there."""
-        options = self._options(row)
-        shown = {name: MASK if name in secret_names(row.kind) else value for name, value in options.items()}
         return ChannelPlan(
             name=row.name,
             kind=row.kind,
-            settings=shown,
+            settings=_OBJECT.decode(row.settings),
             enabled=row.enabled,
             template=_TEXTS.decode(row.template),
             messages_per_minute=row.messages_per_minute,
@@ -99,7 +97,7 @@ class Directory:
 
     def secrets_of(self, row: ChannelRow) -> Sequence[str]:
         """Every secret of a channel, so that it can be kept out of what is shown."""
-        return [str(value) for name, value in self._options(row).items() if name in secret_names(row.kind)]
+        return [str(value) for value in self._secrets(row).values()]
 
     async def renew_secrets(self) -> None:
         """Put every secret under the newest key. Raises Corrupt where a key is missing."""
@@ -127,14 +125,16 @@ class Directory:
         _check_templates(plan)
         row.name, row.enabled, row.messages_per_minute = plan.name, plan.enabled, plan.messages_per_minute
         row.template = msgspec.json.encode(plan.template).decode()
-        row.settings = _packed({name: value for name, value in options.items() if name not in secret})
+        row.settings = _packed({name: MASK if name in secret else value for name, value in options.items()})
         secrets = {name: value for name, value in options.items() if name in secret}
         row.secrets = self._cipher.encrypt(_packed(secrets)) if secrets else None
         row.updated_at_us = self._clock.now_us()
 
     def _options(self, row: ChannelRow) -> dict[str, Any]:
-        secrets = self._cipher.decrypt(row.secrets) if row.secrets else "{}"
-        return {**_OBJECT.decode(row.settings), **_OBJECT.decode(secrets)}
+        return {**_OBJECT.decode(row.settings), **self._secrets(row)}
+
+    def _secrets(self, row: ChannelRow) -> dict[str, Any]:
+        return _OBJECT.decode(self._cipher.decrypt(row.secrets)) if row.secrets else {}
 
 
 async def _get(session: AsyncSession, channel: str) -> ChannelRow:

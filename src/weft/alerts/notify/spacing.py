@@ -38,7 +38,7 @@ class Leaving:
     """What leaves now, one inner list for each message, in the order of time, and when to look again (None: not before
     something happens)."""
 
-    messages: Sequence[Sequence[str]] = ()
+    messages: Sequence[Sequence[str]] = field(default_factory=list[list[str]])
     next_us: int | None = None
 
 

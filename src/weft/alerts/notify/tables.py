@@ -12,7 +12,7 @@ from weft.db.base import Base, Id, TimeUs
 
 
 class ChannelRow(Base):
-    """A way to reach people. `settings` and `template` are JSON; `secrets` is JSON under the installation's cipher."""
+    """A way to reach people. `settings` and `template` are JSON, secrets masked; `secrets` is encrypted JSON."""
 
     __tablename__ = "notification_channels"
 
