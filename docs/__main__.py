@@ -16,6 +16,7 @@ PAGES: Final = {
     "metrics": "docs/reference/metrics.md",
     "event_types": "docs/reference/event-types.md",
     "errors": "docs/reference/errors.md",
+    "expressions": "docs/reference/expressions.md",
 }
 
 

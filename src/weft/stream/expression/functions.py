@@ -143,7 +143,9 @@ AGGREGATES: Final = {
             "no event came{with}",
             "absent(data.temperature)",
         ),
-        AggregateFunction("avg", ("number",), "number", "The mean.", "the average of {0}", "avg(temperature) > 30"),
+        AggregateFunction(
+            "avg", ("number",), "number", "The mean, exactly rounded.", "the average of {0}", "avg(temperature) > 30"
+        ),
         AggregateFunction(
             "count",
             ("value?",),
@@ -164,7 +166,7 @@ AGGREGATES: Final = {
             "distinct",
             ("value",),
             "integer",
-            "How many different values. Of a field of data, say of which type.",
+            "How many different values: exactly up to 1,024, about beyond. Of a field of data, say of which type.",
             "the number of different values of {0}",
             "distinct(text(data.room)) > 3",
         ),
@@ -178,7 +180,8 @@ AGGREGATES: Final = {
             QUANTILE,
             ("number",),
             "number",
-            "The value below which that share of all lies: `p50` is the median; any from `p1` to `p99.999` may be written.",
+            "The smallest value that this share of all does not exceed: `p50` is the median. Any from `p1` "
+            "to `p99.999`. Exact up to 1,024 values, about beyond.",
             "the {quantile} percentile of {0}",
             "p99(data.latency_ms) > 500",
         ),
@@ -202,11 +205,13 @@ AGGREGATES: Final = {
             "stddev",
             ("number",),
             "number",
-            "How far values lie from their mean.",
+            "How far values lie from their mean: the root of the mean square, of all values.",
             "the standard deviation of {0}",
             "stddev(temperature) > 2",
         ),
-        AggregateFunction("sum", ("number",), "number", "All values together.", "the sum of {0}", "sum(data.bytes) > 1000000"),
+        AggregateFunction(
+            "sum", ("number",), "number", "All values together, exactly rounded.", "the sum of {0}", "sum(data.bytes) > 1000000"
+        ),
     )
 }
 

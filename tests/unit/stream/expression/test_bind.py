@@ -5,6 +5,7 @@ import pytest
 from weft.core.errors import Invalid
 from weft.stream.column import Field
 from weft.stream.expression.bind import bind, bind_condition
+from weft.stream.expression.functions import FUNCTIONS
 from weft.stream.expression.names import EventNames, ResultNames
 
 
@@ -114,3 +115,8 @@ def test_nothing_outside_the_event_can_be_named() -> None:
         Field("data.__class__.__init__", "text", ("data", "__class__", "__init__")),
         Field("data.__dict__", "number", ("data", "__dict__")),
     }
+
+
+@pytest.mark.parametrize("text", [function.example for function in FUNCTIONS.values()])
+def test_every_example_of_the_manual_is_a_condition(text: str) -> None:
+    assert bind_condition(text).kind == "boolean"
