@@ -1,29 +1,51 @@
-"""Which tally works out which aggregate."""
+"""Which tally works out which aggregate. Aggregates with the same tally over the same values share it."""
 
 from collections.abc import Callable
 from typing import Final
 
 from weft.core.errors import Unsupported
-from weft.stream.aggregate.count import Absent, Count, Frequency
+from weft.stream.aggregate.count import Count
+from weft.stream.aggregate.deviation import Deviation
+from weft.stream.aggregate.distinct import Distinct
+from weft.stream.aggregate.edge import Delta, Edge
 from weft.stream.aggregate.extreme import Extreme
-from weft.stream.aggregate.sum import Mean, Sum
+from weft.stream.aggregate.growth import Growth
+from weft.stream.aggregate.quantile import Quantiles
+from weft.stream.aggregate.sum import Sum
 from weft.stream.aggregate.tally import Tally
 from weft.stream.column import Kind
+from weft.stream.expression.functions import find_quantile
 
-_TALLIES: Final[dict[str, Callable[[], Tally]]] = {
-    "absent": Absent,
-    "avg": Mean,
-    "count": Count,
-    "max": lambda: Extreme("max"),
-    "min": lambda: Extreme("min"),
-    "rate": Frequency,
-    "sum": Sum,
+COUNT: Final = "count"
+"""The name of the tally that takes no values."""
+
+_TALLIES: Final[dict[str, Callable[[Kind], Tally]]] = {
+    "delta": lambda _: Delta(),
+    "distinct": lambda _: Distinct(),
+    "first": lambda kind: Edge("first", kind),
+    "last": lambda kind: Edge("last", kind),
+    "max": lambda _: Extreme("max"),
+    "min": lambda _: Extreme("min"),
+    "quantiles": lambda _: Quantiles(),
+    "rate": lambda _: Growth(),
+    "stddev": lambda _: Deviation(),
+    "sum": lambda _: Sum(),
 }
 
 
-def new_tally(function: str, kind: Kind | None) -> Tally:
-    """An empty tally for an aggregate function that takes values of this kind, or none."""
-    found = _TALLIES.get(function)
-    if found is None:
+def tally_name(function: str, kind: Kind | None) -> str:
+    """The name of the tally that works out an aggregate function over values of this kind, or over none."""
+    if kind is None:
+        return COUNT
+    if function == "avg":
+        return "sum"
+    if find_quantile(function) is not None:
+        return "quantiles"
+    if function not in _TALLIES:
         raise Unsupported(f"this engine has no aggregate '{function}'")
-    return found()
+    return function
+
+
+def new_tally(name: str, kind: Kind | None) -> Tally:
+    """An empty tally."""
+    return Count() if kind is None else _TALLIES[name](kind)

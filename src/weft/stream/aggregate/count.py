@@ -1,4 +1,4 @@
-"""Count: how many events, or how many in which a value is known. `absent` is whether there was none."""
+"""Count: how many events. It also answers whether there was none, and how many there were for each second."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from weft.stream.column import Column
 
 
 class Count(Tally):
-    """One integer for each cell."""
+    """One integer for each cell. Answers count, absent and rate."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(0, dtype=np.int64)
@@ -30,9 +30,18 @@ class Count(Tally):
         """Back to nothing."""
         self._counts[cells] = 0
 
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
+    def counts(self, cells: Int64s) -> Int64s:
         """How many."""
-        return Column("integer", self._counts[cells])
+        return self._counts[cells]
+
+    def read(self, function: str, cells: Int64s, length_us: int | Int64s) -> Column:
+        """How many, whether there were none, or how many a second."""
+        counts = self._counts[cells]
+        if function == "absent":
+            return Column("boolean", counts == 0)
+        if function == "rate":
+            return Column("number", counts / (length_us / SECOND_US))
+        return Column("integer", counts)
 
     @property
     def size_bytes(self) -> int:
@@ -46,19 +55,3 @@ class Count(Tally):
     def load(self, cells: int, saved: Saved) -> None:
         """The counts."""
         self._counts = grown(saved["counts"], cells, 0)
-
-
-class Absent(Count):
-    """Whether no event came."""
-
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
-        """True where none did."""
-        return Column("boolean", self._counts[cells] == 0)
-
-
-class Frequency(Count):
-    """How many events for each second of the window."""
-
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
-        """The events of a second."""
-        return Column("number", self._counts[cells] / (length_us / SECOND_US))

@@ -74,24 +74,27 @@ class ExactSums:
             return
         if self._grid is None:
             self._grid = exponent - _FIRST_BITS
-        self._split(cells, values, -((self._grid + _MOST_BITS - exponent) // _WIDTH))
+        j = -((self._grid + _MOST_BITS - exponent) // _WIDTH)
+        self._split(cells, values, j, max(exponent - self._unit(j), 0))
 
-    def _split(self, cells: Int64s, values: Floats, j: int) -> None:
-        """Add to limb j what of the values is a multiple of its unit, and what is left to the next lower ones."""
+    def _split(self, cells: Int64s, values: Floats, j: int, bits: int) -> None:
+        """Add to limb j what of the values is a multiple of its unit, and what is left to the next lower ones.
+
+        No value is larger than 2**bits units of limb j.
+        """
         while self._unit(j) >= -_USUAL_EXPONENT:
             shift = math.ldexp(1.5, self._unit(j) + 52)
-            part = (values + shift) - shift
-            units = math.ldexp(max(float(part.max()), -float(part.min())), -self._unit(j))
-            if units:
-                np.add.at(self._limb(j, units * len(part)), cells, part)
-                values = values - part
+            part = values + shift
+            part -= shift
+            np.add.at(self._limb(j, math.ldexp(len(values), bits)), cells, part)
+            values = np.subtract(values, part, out=part)
             left = int(np.count_nonzero(values))
             if not left:
                 return
             if left * 4 < len(values):
                 places = np.flatnonzero(values)
                 cells, values = cells[places], values[places]
-            j -= 1
+            j, bits = j - 1, _WIDTH - 1
         self._add_fractions(cells, values)
 
     def _limb(self, j: int, more: float) -> Floats:

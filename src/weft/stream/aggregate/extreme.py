@@ -33,7 +33,7 @@ class Extreme(Tally):
         """Back to nothing."""
         self._values[cells] = self._empty
 
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
+    def read(self, function: str, cells: Int64s, length_us: int | Int64s) -> Column:
         """The value; unknown where there was none."""
         values = self._values[cells]
         known = np.isfinite(values)

@@ -48,7 +48,7 @@ class Offsets(Tally):
         for lasts in self._lasts.values():
             lasts[cells] = -1
 
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
+    def read(self, function: str, cells: Int64s, length_us: int | Int64s) -> Column:
         """How many offsets lie between first and last, of all partitions."""
         spans = np.zeros(len(cells), dtype=np.int64)
         for _, first, last in self.places(cells):

@@ -10,7 +10,7 @@ from weft.stream.column import Column
 
 
 class Sum(Tally):
-    """All values together; unknown where there is none, or where no float is large enough."""
+    """All values together. Answers sum and avg; unknown where there is no value, or no float is large enough."""
 
     def __init__(self) -> None:
         self._sums = ExactSums()
@@ -36,9 +36,12 @@ class Sum(Tally):
         self._sums.clear(cells)
         self._count.clear(cells)
 
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
-        """The sum."""
-        return finite(self._sums.rounded(cells), self._count.read(cells, length_us).values > 0)
+    def read(self, function: str, cells: Int64s, length_us: int | Int64s) -> Column:
+        """The sum, or the sum divided by the number of values and rounded once."""
+        counts = self._count.counts(cells)
+        if function == "avg":
+            return finite(self._sums.means(cells, np.maximum(counts, 1)), counts > 0)
+        return finite(self._sums.rounded(cells), counts > 0)
 
     @property
     def size_bytes(self) -> int:
@@ -53,15 +56,6 @@ class Sum(Tally):
         """Sums and counts."""
         self._sums.load(cells, saved["sums"])
         self._count.load(cells, saved["count"])
-
-
-class Mean(Sum):
-    """The sum divided by the number of values, rounded once; unknown where there is none."""
-
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
-        """The mean."""
-        counts = self._count.read(cells, length_us).values
-        return finite(self._sums.means(cells, np.maximum(counts, 1)), counts > 0)
 
 
 def finite(values: Floats, known: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Column:

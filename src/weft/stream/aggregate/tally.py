@@ -1,4 +1,4 @@
-"""Tally: what one aggregate keeps for each cell. A cell is one key in one pane or session; cells are numbered densely.
+"""Tally: what is kept for each cell, for one aggregate function or several. A cell is one key in one pane or session.
 
 Every step is over whole columns: many cells at once. Adding and merging give the same whatever the order.
 """
@@ -39,7 +39,7 @@ class Chosen:
 
 
 class Tally(ABC):
-    """The state of one aggregate. Cells up to the number last grown to may be used; a cell that was never used is empty."""
+    """What is kept of some values. Cells up to the number last grown to may be used; a cell that was never used is empty."""
 
     @abstractmethod
     def grow(self, cells: int) -> None:
@@ -58,8 +58,8 @@ class Tally(ABC):
         """Make cells empty again."""
 
     @abstractmethod
-    def read(self, cells: Int64s, length_us: int | Int64s) -> Column:
-        """What the aggregate says about these cells; `length_us` is how long their windows are."""
+    def read(self, function: str, cells: Int64s, length_us: int | Int64s) -> Column:
+        """What an aggregate function says about these cells; `length_us` is how long their windows are."""
 
     @property
     @abstractmethod

@@ -126,7 +126,7 @@ class Pass:
         }
         for where, selection in self._selections.items():
             selection.need(need for plan in plans[where] for need in plan.needs)
-        self._cells.attach(tally for selection in self._selections.values() for tally in selection.all_tallies().values())
+        self._cells.attach(tally for selection in self._selections.values() for tally in selection.tallies().values())
 
     def _where(self, planned: Plan) -> str | None:
         """The condition a query has beyond that of the whole pass."""
@@ -218,7 +218,7 @@ class Pass:
             return None
         planned = running.plan
         selection = self._selections[self._where(planned)]
-        events = selection.count.read(answer.cells, 0).values
+        events = selection.count.counts(answer.cells)
         counted = events > 0
         if not isinstance(answer.starts_us, int):
             counted &= answer.starts_us > running.since_us
@@ -228,7 +228,7 @@ class Pass:
         revisions = self._revised(planned.query.name, answer, answer.keys[at])
         cells, length_us = answer.cells[at], _at(answer.ends_us - answer.starts_us, at)
         columns = {
-            Field(need.name, need.aggregate.kind, (need.name,)): selection.tallies[need.name].read(cells, length_us)
+            Field(need.name, need.aggregate.kind, (need.name,)): selection.read(need, cells, length_us)
             for need in planned.needs
         }
         values = {name: evaluate(value, columns, len(at)) for name, value in planned.values.items()}
@@ -257,7 +257,7 @@ class Pass:
         """For each key whether something that counts did not show before."""
         changed = np.zeros(len(self._keys), dtype=np.bool_)
         for keys, cells in answer.fresh:
-            changed[keys[selection.count.read(cells, 0).values > 0]] = True
+            changed[keys[selection.count.counts(cells) > 0]] = True
         return changed
 
     def _revised(self, name: str, answer: Answer, keys: Int64s) -> Int64s:
@@ -289,7 +289,7 @@ class Pass:
             "windows": self._windows.save(),
             "revisions": [[name, window, counts] for (name, window), counts in self._revisions.items()],
             "tallies": [
-                [where, {name: tally.save(live) for name, tally in selection.all_tallies().items()}]
+                [where, {name: tally.save(live) for name, tally in selection.tallies().items()}]
                 for where, selection in self._selections.items()
             ],
         }
@@ -307,7 +307,7 @@ class Pass:
         one._kept_keys = len(one._keys)
         one._cells.load(saved["cells"])
         for where, tallies in saved["tallies"]:
-            for name, tally in one._selections[where].all_tallies().items():
+            for name, tally in one._selections[where].tallies().items():
                 tally.load(len(one._cells.keys), tallies[name])
         one._windows.load(saved["windows"], len(one._keys))
         one._revisions = {(name, window): counts for name, window, counts in saved["revisions"]}

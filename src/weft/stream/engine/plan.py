@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from weft.core.errors import Invalid
+from weft.stream.aggregate.catalogue import tally_name
 from weft.stream.column import Field, Kind
 from weft.stream.expression.bind import bind, bind_condition
 from weft.stream.expression.names import EventNames, ResultNames
 from weft.stream.expression.parser import parse
 from weft.stream.expression.split import split
 from weft.stream.expression.tree import Name
-from weft.stream.expression.typed import Aggregate, Expression, Typed, fields_of
+from weft.stream.expression.typed import Aggregate, Expression, Operation, Read, Typed, fields_of
 from weft.stream.expression.write import write
 from weft.stream.query import Query
 
@@ -31,6 +32,15 @@ class Need:
     aggregate: Aggregate
     argument: Expression | None
     where: Expression | None
+    family: str
+    """The name of what works it out, in `weft.stream.aggregate`."""
+    tally: str
+    """That with what it takes: aggregates that share it have the same."""
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of the values it takes, None where it takes none."""
+        return None if self.argument is None else self.argument.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,25 +107,32 @@ _condition: Final = lru_cache(maxsize=_KEPT)(bind_condition)
 
 @lru_cache(maxsize=_KEPT)
 def _key(name: str) -> Expression:
-    """A key is a text; a number or a truth is the text that writes it."""
-    if not isinstance(parse(name), Name):
-        raise Invalid(f"'{name[:64]}' is no name; a key is one, such as source or data.room")
-    return bind(f"text({name})", EventNames(), "text")
+    """A key is a text; a number or a truth is the text that writes it, so 17, 17.0 and "17" are one key."""
+    node = parse(name)
+    found = EventNames().find(node.path) if isinstance(node, Name) else None
+    if found is None or found.kind == "texts":
+        raise Invalid(f"'{name[:64]}' cannot be a key; one is a name such as source, user_id or data.room")
+    kinds: tuple[Kind, ...] = ("text", "number", "boolean") if found.kind is None else (found.kind,)
+    reads = [Read(node, kind, Field(found.name, kind, found.path)) for kind in kinds]
+    texts = tuple(read if read.kind == "text" else Operation(node, "text", "to_text", (read,)) for read in reads)
+    root = texts[0] if len(texts) == 1 else Operation(node, "text", "coalesce", texts)
+    return Expression(name, root, fields_of(root))
 
 
 @lru_cache(maxsize=_KEPT)
 def _split(text: str) -> tuple[dict[str, Need], Expression]:
     parts = split(text)
-    needs = {
-        name: Need(
-            name,
-            aggregate,
-            _alone(aggregate.arguments[0]) if aggregate.arguments else None,
-            None if aggregate.where is None else _alone(aggregate.where),
-        )
-        for name, aggregate in parts.aggregates.items()
-    }
+    needs = {name: _need(name, aggregate) for name, aggregate in parts.aggregates.items()}
     return needs, parts.expression
+
+
+def _need(name: str, aggregate: Aggregate) -> Need:
+    argument = _alone(aggregate.arguments[0]) if aggregate.arguments else None
+    where = None if aggregate.where is None else _alone(aggregate.where)
+    family = tally_name(aggregate.function, None if argument is None else argument.kind)
+    values = "" if argument is None else f" {argument.kind} {argument.text}"
+    condition = "" if where is None else f" where {where.text}"
+    return Need(name, aggregate, argument, where, family, f"{family}{values}{condition}")
 
 
 @lru_cache(maxsize=_KEPT)

@@ -1,11 +1,13 @@
 """Selection: the events that count for some queries of a pass, and what is kept of them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from weft.core.batch import Int64s
-from weft.stream.aggregate.catalogue import new_tally
+from weft.stream.aggregate.catalogue import COUNT, new_tally
 from weft.stream.aggregate.count import Count
 from weft.stream.aggregate.offsets import Offsets
 from weft.stream.aggregate.tally import Chosen, Tally
@@ -14,28 +16,42 @@ from weft.stream.engine.plan import Need
 from weft.stream.engine.rows import Mask, Rows
 from weft.stream.expression.typed import Expression
 
+_OFFSETS: Final = "offsets"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A tally and what it takes."""
+
+    tally: Tally
+    need: Need
+
 
 class Selection:
-    """The events of which `where` is true; all where there is none. Each aggregate is worked out once, whoever needs it."""
+    """The events of which `where` is true; all where there is none. Each tally is kept once, whoever needs it."""
 
     def __init__(self, where: Expression | None) -> None:
         self.where = where
         self.count = Count()
         self.offsets = Offsets()
-        self.tallies: dict[str, Tally] = {}
-        self._needs: dict[str, Need] = {}
+        self._kept: dict[str, _Kept] = {}
 
     def need(self, needs: Iterable[Need]) -> None:
-        """Work out these aggregates and no others; what was there of them is kept."""
-        self._needs = {need.name: need for need in needs}
-        self.tallies = {
-            name: self.tallies.get(name) or new_tally(need.aggregate.function, need.argument.kind if need.argument else None)
-            for name, need in self._needs.items()
+        """Keep what these aggregates are worked out from and nothing else; what is there of it stays."""
+        self._kept = {
+            need.tally: self._kept.get(need.tally) or _Kept(new_tally(need.family, need.kind), need)
+            for need in needs
+            if need.tally != COUNT
         }
 
-    def all_tallies(self) -> dict[str, Tally]:
-        """Everything that is kept, by name; the names of aggregates have no space."""
-        return {"the count": self.count, "the offsets": self.offsets, **self.tallies}
+    def tallies(self) -> dict[str, Tally]:
+        """Everything that is kept, by name."""
+        return {COUNT: self.count, _OFFSETS: self.offsets} | {name: kept.tally for name, kept in self._kept.items()}
+
+    def read(self, need: Need, cells: Int64s, length_us: int | Int64s) -> Column:
+        """What an aggregate says about cells."""
+        tally = self.count if need.tally == COUNT else self._kept[need.tally].tally
+        return tally.read(need.aggregate.function, cells, length_us)
 
     def add(self, rows: Rows, cells: Int64s, placed: Mask | None) -> None:
         """Take in the events of a batch, each in its cell; where `placed` is not None only those it says."""
@@ -43,13 +59,13 @@ class Selection:
         self.count.add(chosen.events)
         self.offsets.add(chosen.events)
         narrowed: dict[int, _Chosen] = {}
-        for name, need in self._needs.items():
-            of_need = chosen
-            if need.where is not None:
-                if id(need.where) not in narrowed:
-                    narrowed[id(need.where)] = _choose(rows, cells, _and(chosen.mask, rows.select(need.where)))
-                of_need = narrowed[id(need.where)]
-            self.tallies[name].add(of_need.with_values(rows, cells, need.argument))
+        for kept in self._kept.values():
+            of_need, where = chosen, kept.need.where
+            if where is not None:
+                if id(where) not in narrowed:
+                    narrowed[id(where)] = _choose(rows, cells, _and(chosen.mask, rows.select(where)))
+                of_need = narrowed[id(where)]
+            kept.tally.add(of_need.with_values(rows, cells, kept.need.argument))
 
 
 class _Chosen:
