@@ -8,6 +8,7 @@ from weft.alerts import routes as rules
 from weft.alerts.notify import routes as channels
 from weft.alerts.notify.parts import NotifyParts
 from weft.alerts.parts import AlertParts
+from weft.alerts.trials import RuleTrials
 from weft.app.parts import Parts
 from weft.app.resources import Resources
 from weft.app.settings import AppSettings
@@ -100,10 +101,12 @@ async def alerting(resources: Resources) -> Parts:
         environment=settings.app.environment,
         clock=resources.clock,
     )
+    notify.show(resources.metrics)
+    trials = RuleTrials.of(log=log, store=await resources.store(), clock=resources.clock, settings=settings.stream)
     return Parts(
         routers=(rules.router, channels.router),
         workers=(alerts.judge, notify.deliverer),
-        state={"alerts": alerts, "notify": notify},
+        state={"alerts": alerts, "notify": notify, "rule_trials": trials},
         checks={**alerts.own_checks(), **notify.own_checks()},
     )
 
