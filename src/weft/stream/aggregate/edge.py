@@ -34,7 +34,7 @@ class Edge(Tally):
 
     def __init__(self, side: Side, kind: Kind) -> None:
         self._sign = 1 if side == "first" else -1
-        self._kind = kind
+        self._kind: Kind = kind
         self._times = np.zeros(0, dtype=np.int64)
         self._places = np.zeros(0, dtype=np.int64)
         self._values: npt.NDArray[Any] = np.zeros(0, dtype=_DTYPES[kind])
@@ -130,9 +130,8 @@ class Delta(Tally):
     """The last value less the first."""
 
     def __init__(self) -> None:
-        kind: Kind = "number"
-        self._first = Edge("first", kind)
-        self._last = Edge("last", kind)
+        self._first = Edge("first", "number")
+        self._last = Edge("last", "number")
 
     def grow(self, cells: int) -> None:
         """Make room."""

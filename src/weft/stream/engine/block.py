@@ -8,7 +8,8 @@ from typing import Any, overload
 
 from weft.core.batch import Int64s
 from weft.stream.column import Column
-from weft.stream.engine.taken import KeyValues, Result
+from weft.stream.engine.keys import Key
+from weft.stream.engine.taken import Result
 from weft.stream.query import Query
 
 
@@ -24,7 +25,7 @@ class Block:
     starts_us: Int64s | int
     ends_us: Int64s | int
     is_final: bool
-    key_values: Sequence[KeyValues]
+    key_values: Sequence[Key]
     keys: Int64s
     revisions: Int64s
     events: Int64s
@@ -39,11 +40,12 @@ class Block:
 
     def result(self, at: int) -> Result:
         """One row."""
+        key = self.key_values[int(self.keys[at])]
         places = [(partition, int(first[at]), int(last[at])) for partition, first, last in self.places if last[at] >= 0]
         return Result(
             query=self.query.name,
             version=self.version,
-            key=dict(zip(self.query.key, self.key_values[int(self.keys[at])], strict=True)),
+            key=dict(zip(self.query.key, key if isinstance(key, tuple) else (key,), strict=True)),
             start_us=self.starts_us if isinstance(self.starts_us, int) else int(self.starts_us[at]),
             end_us=self.ends_us if isinstance(self.ends_us, int) else int(self.ends_us[at]),
             revision=int(self.revisions[at]),

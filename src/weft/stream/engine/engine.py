@@ -6,6 +6,7 @@ from typing import Final
 from weft.core.batch import LogBatch
 from weft.core.errors import Corrupt, Invalid
 from weft.core.position import Positions, TopicPartition
+from weft.core.watermark import watermark_after_us
 from weft.stream.column import Column, Field
 from weft.stream.engine.block import Results
 from weft.stream.engine.passes import Outcome, Pass
@@ -104,6 +105,7 @@ class Engine:
         passes = [one for one in self._passes if one.topic == batch.topic]
         if columns is None:
             columns = extract(batch, frozenset[Field]().union(*(one.fields for one in passes))) if batch.count else {}
+        newest_us = watermark_after_us(batch, 0)
         shared: dict[tuple[int, int], Rows] = {}
         outcome = Outcome()
         for one in passes:
@@ -111,10 +113,10 @@ class Engine:
 
             def rows_from(first: int, bound_us: int = bound_us, columns: Mapping[Field, Column] = columns) -> Rows:
                 if (first, bound_us) not in shared:
-                    shared[first, bound_us] = Rows.of(batch, columns, bound_us, first)
+                    shared[first, bound_us] = Rows.of(batch, columns, bound_us, newest_us, first)
                 return shared[first, bound_us]
 
-            one.take(batch, rows_from, outcome)
+            one.take(batch, newest_us, rows_from, outcome)
         return _taken(batch.topic, outcome)
 
     def snapshot(self) -> bytes:

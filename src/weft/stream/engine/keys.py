@@ -8,22 +8,22 @@ import numpy as np
 
 from weft.core.batch import Int64s
 from weft.stream.column import Column
-from weft.stream.engine.taken import KeyValues
+
+Key = str | None | tuple[str | None, ...]
 
 _NO_WORDS: Final = ("",)
-_EACH_BYTES: Final = 200
-"""About what a key costs in memory beside the letters of its values."""
+_EACH_BYTES: Final = 250
+"""About what a key costs in memory."""
 
 
 class Keys:
-    """Gives the same number to the same values. Each key is a tuple of texts or None."""
+    """Gives the same number to the same values. A key of one name is its text or None, one of several a tuple of those."""
 
     def __init__(self) -> None:
-        self.values: list[KeyValues] = []
-        self._numbers: dict[KeyValues, int] = {}
+        self.values: list[Key] = []
+        self._numbers: dict[Key, int] = {}
         self._words: Sequence[str] | None = None
         self._of_words = np.zeros(0, dtype=np.int64)
-        self._letters = 0
 
     def __len__(self) -> int:
         return len(self.values)
@@ -31,7 +31,7 @@ class Keys:
     @property
     def size_bytes(self) -> int:
         """About what they hold in memory."""
-        return _EACH_BYTES * len(self.values) + self._letters
+        return _EACH_BYTES * len(self.values)
 
     def number(self, columns: Sequence[Column], count: int, limit: int) -> Int64s:
         """The number of each event's key; -1 where that would be a new one and there are `limit` keys already."""
@@ -41,35 +41,33 @@ class Keys:
             return self._single(columns[0], limit)
         return self._several(columns, limit)
 
-    def _number(self, key: KeyValues, limit: int) -> int:
+    def _number(self, key: Key, limit: int) -> int:
         number = self._numbers.get(key)
         if number is None:
             if len(self.values) >= limit:
                 return -1
             number = self._numbers[key] = len(self.values)
             self.values.append(key)
-            self._letters += sum(len(value) for value in key if value is not None)
         return number
 
     def _single(self, column: Column, limit: int) -> Int64s:
         """By the words of the batch: each is looked up once, and not at all where they are the words of the batch before."""
         words = words_of(column)
         if words is not self._words or len(words) != len(self._of_words):
-            keys = zip(words)
-            self._of_words = np.fromiter(map(self._numbers.get, keys, repeat(-1)), np.int64, len(words))
+            self._of_words = np.fromiter(map(self._numbers.get, words, repeat(-1)), np.int64, len(words))
             self._words = words
-        codes = column.values if column.known is None else np.where(column.known, column.values, 0)
-        numbers = self._of_words[codes]
-        if column.known is not None and not column.known.all():
-            unknown = ~column.known
-            numbers[unknown] = self._number((None,), limit)
-            missing = np.flatnonzero((numbers < 0) & ~unknown)
+        if column.known is None or column.known.all():
+            codes, unknown = column.values, None
+            numbers = self._of_words[codes]
         else:
-            missing = np.flatnonzero(numbers < 0)
-        if len(missing):
+            codes, unknown = np.where(column.known, column.values, 0), ~column.known
+            numbers = self._of_words[codes]
+            numbers[unknown] = self._number(None, limit)
+        if numbers.min() < 0:
+            missing = np.flatnonzero(numbers < 0 if unknown is None else (numbers < 0) & ~unknown)
             different: list[int] = np.unique(codes[missing]).tolist()
             for code in different:
-                self._of_words[code] = self._number((words[code],), limit)
+                self._of_words[code] = self._number(words[code], limit)
             numbers[missing] = self._of_words[codes[missing]]
         return numbers
 
@@ -94,12 +92,11 @@ class Keys:
         self.load([self.values[number] for number in numbers])
         return renumbered
 
-    def load(self, values: Sequence[KeyValues]) -> None:
+    def load(self, values: Sequence[Key]) -> None:
         """Hold these keys, numbered from 0 on, in place of all others."""
         self.values = list(values)
         self._numbers = {key: number for number, key in enumerate(self.values)}
         self._words = None
-        self._letters = sum(len(value) for key in self.values for value in key if value is not None)
 
 
 def words_of(column: Column) -> Sequence[str]:

@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from weft.core.batch import Int64s
 from weft.core.watermark import BEGINNING
@@ -19,12 +18,11 @@ from weft.stream.engine.answer import Answer
 from weft.stream.engine.cells import Cells
 from weft.stream.engine.rows import Mask, Rows
 
-Int32s = npt.NDArray[np.int32]
-
 EMPTY: Final = -1
 REFUSED: Final = -2
 _ALWAYS: Final = BEGINNING
 """The moment from which on a layer shows where windows are answered once."""
+_NOWHERE: Final[Int64s] = np.zeros(0, dtype=np.int64)
 _MOST_COUNTED: Final = 4_096
 """Up to how many panes of a batch are told apart by counting rather than by sorting."""
 
@@ -96,7 +94,7 @@ class Panes:
         self._limit_bytes = limit_bytes
         self._lines: dict[Layer, int] = {}
         self._free: list[int] = []
-        self._table: Int32s = np.full((0, 0), EMPTY, dtype=np.int32)
+        self._table = np.full((0, 0), EMPTY, dtype=np.int64)
         self._refusing: dict[int, int] = {}  # panes that refused somebody, with the number of keys there were then
 
     @property
@@ -116,10 +114,18 @@ class Panes:
         lies before `passed_us` is over. `beside_bytes` of the room are used by others.
         """
         self._widen(known_keys)
+        low = int(rows.times_us.min()) // self._shape.slide_us
+        high = int(rows.times_us.max()) // self._shape.slide_us
+        most_us = max(rows.most_reached_us, passed_us)
+        if low == high and self._shape.answers_once and self._first_open(most_us) <= low + 1:
+            line = self._lines.get(Layer(low, low + 1, _ALWAYS))
+            if line is None:
+                line = self._open(Layer(low, low + 1, _ALWAYS))
+            return self._cells_of(line, keys, known_keys, beside_bytes), None
         panes = rows.times_us // self._shape.slide_us
         cells = np.empty(len(keys), dtype=np.int64)
         late: Mask | None = None
-        for start, stop, first, reached_us in self._stretches(rows, panes, passed_us):
+        for start, stop, first, reached_us in self._stretches(rows, low, passed_us):
             lines, is_late = self._lines_of(panes[start:stop], first, reached_us)
             cells[start:stop] = self._cells_of(lines, keys[start:stop], known_keys, beside_bytes)
             if is_late is not None:
@@ -127,18 +133,18 @@ class Panes:
                 late[start:stop] = is_late
         return cells, late
 
-    def _stretches(self, rows: Rows, panes: Int64s, passed_us: int) -> Iterator[tuple[int, int, int, int]]:
+    def _stretches(self, rows: Rows, low: int, passed_us: int) -> Iterator[tuple[int, int, int, int]]:
         """Stretches of events whose time of coming makes no difference: from, to, the first open window, and that time."""
         shape = self._shape
         most_us = max(rows.most_reached_us, passed_us)
-        if shape.answers_once and self._first_open(most_us) <= int(panes.min()) + 1:
-            yield 0, len(panes), self._first_open(most_us), most_us
+        if shape.answers_once and self._first_open(most_us) <= low + 1:
+            yield 0, rows.count, self._first_open(most_us), most_us
             return
         reached_us = np.maximum(rows.reached_us, passed_us)
         steps = (reached_us - shape.lateness_us) // shape.slide_us
         if not shape.answers_once:
             steps = steps + reached_us // (shape.every_us or shape.slide_us)
-        starts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(panes)]
+        starts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), rows.count]
         for start, stop in pairwise(starts):
             at_us = int(reached_us[start])
             yield start, stop, self._first_open(at_us), at_us
@@ -185,7 +191,7 @@ class Panes:
             if 2 * more * width * self._table.itemsize > self._limit_bytes:
                 self._refusing.setdefault(layer.pane, 0)
                 return EMPTY
-            self._table = np.concatenate((self._table, np.full((more, width), EMPTY, dtype=np.int32)))
+            self._table = np.concatenate((self._table, np.full((more, width), EMPTY, dtype=np.int64)))
             self._free = list(range(lines + more - 1, lines - 1, -1))
         line = self._lines[layer] = self._free.pop()
         return line
@@ -193,7 +199,7 @@ class Panes:
     def _widen(self, keys: int) -> None:
         lines, width = self._table.shape
         if keys > width:
-            more = np.full((lines, max(keys, 2 * width, 64) - width), EMPTY, dtype=np.int32)
+            more = np.full((lines, max(keys, 2 * width, 64) - width), EMPTY, dtype=np.int64)
             self._table = np.concatenate((self._table, more), axis=1)
 
     def _cells_of(self, lines: Int64s | int, keys: Int64s, known_keys: int, beside_bytes: int) -> Int64s:
@@ -201,30 +207,31 @@ class Panes:
         width = self._table.shape[1]
         places = keys + lines * width
         table = self._table.reshape(-1)
-        if isinstance(lines, int):
-            nowhere = np.flatnonzero(keys < 0) if lines >= 0 else np.arange(len(keys))
-        else:
+        nowhere = _NOWHERE
+        if isinstance(lines, int) and lines < 0:
+            return np.full(len(keys), EMPTY, dtype=np.int64)
+        if keys.min() < 0 or not isinstance(lines, int):
             nowhere = np.flatnonzero((keys < 0) | (lines < 0))
-        if len(nowhere):
             self._note_refused(lines, keys, known_keys)
             if len(nowhere) == len(keys):
                 return np.full(len(keys), EMPTY, dtype=np.int64)
             places[nowhere] = 0
-        cells = table[places].astype(np.int64)
+        cells = table[places]
         cells[nowhere] = REFUSED
+        if cells.min() >= 0:
+            return cells
         missing = np.flatnonzero(cells == EMPTY)
         if len(missing):
             self._take(np.unique(places[missing]), known_keys, beside_bytes)
             cells[missing] = table[places[missing]]
-        return np.maximum(cells, EMPTY) if len(missing) or len(nowhere) or self._refusing else cells
+        return np.maximum(cells, EMPTY)
 
     def _note_refused(self, lines: Int64s | int, keys: Int64s, known_keys: int) -> None:
         """Panes of events whose key was refused: whoever comes for the first time later was perhaps refused here."""
-        met = lines if isinstance(lines, int) else lines[keys < 0]
-        if isinstance(met, int) and not (keys < 0).any():
-            return
-        for line in np.unique(met).tolist():
-            for layer in [layer for layer, at in self._lines.items() if at == line]:
+        refused = keys < 0
+        if refused.any():
+            met = [lines] if isinstance(lines, int) else np.unique(lines[refused]).tolist()
+            for layer in [layer for layer, line in self._lines.items() if line in met]:
                 self._refusing.setdefault(layer.pane, known_keys)
 
     def _take(self, places: Int64s, known_keys: int, beside_bytes: int) -> None:
@@ -293,13 +300,13 @@ class Panes:
         answered: Mask = np.logical_or.reduce(there, axis=0)
         keys = np.flatnonzero(self._without_refused(answered, window))
         if len(lines) == 1:
-            cells, borrowed = self._table[lines[0]][keys].astype(np.int64), None
+            cells, borrowed = self._table[lines[0]][keys], None
         else:
             cells = borrowed = self._cells.take(keys, None)
             for line in lines:
                 of_line = self._table[line][keys]
                 known = of_line >= 0
-                self._cells.merge(cells[known], of_line[known].astype(np.int64))
+                self._cells.merge(cells[known], of_line[known])
         fresh = (
             [] if is_final else [self._held(layer) for layer in layers if shape.moment_us(window, layer.shows_us) == moment_us]
         )
@@ -311,7 +318,7 @@ class Panes:
     def _held(self, layer: Layer) -> tuple[Int64s, Int64s]:
         line = self._table[self._lines[layer]]
         keys = np.flatnonzero(line >= 0)
-        return keys, line[keys].astype(np.int64)
+        return keys, line[keys]
 
     def _without_refused(self, answered: Mask, window: int) -> Mask:
         """Without the keys of which something was or may have been refused in a pane of the window."""
@@ -349,10 +356,10 @@ class Panes:
         layers = saved["layers"]
         self._lines = {Layer(pane, first, shows_us): line for line, (pane, first, shows_us, _, _) in enumerate(layers)}
         self._free = []
-        self._table = np.full((len(layers), keys), EMPTY, dtype=np.int32)
+        self._table = np.full((len(layers), keys), EMPTY, dtype=np.int64)
         taken = 0
         for line, (_, _, _, held, refused) in enumerate(layers):
-            self._table[line, held] = np.arange(taken, taken + len(held), dtype=np.int32)
+            self._table[line, held] = np.arange(taken, taken + len(held), dtype=np.int64)
             self._table[line, refused] = REFUSED
             taken += len(held)
         self._refusing = dict(saved["refusing"])
@@ -360,7 +367,7 @@ class Panes:
     def renumber(self, numbers: Int64s, keys: int) -> None:
         """Keys have new numbers, below `keys`; -1 is the number of those that are gone."""
         kept = np.flatnonzero(numbers >= 0)
-        table = np.full((len(self._table), keys), EMPTY, dtype=np.int32)
+        table = np.full((len(self._table), keys), EMPTY, dtype=np.int64)
         table[:, numbers[kept]] = self._table[:, kept]
         self._table = table
 

@@ -5,7 +5,7 @@ They share what is found out about keys and windows; what each of them counts is
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from weft.stream.column import Column, Field
 from weft.stream.engine.answer import Answer
 from weft.stream.engine.block import Block
 from weft.stream.engine.cells import Cells
-from weft.stream.engine.keys import Keys
+from weft.stream.engine.keys import Key, Keys
 from weft.stream.engine.panes import Panes, Shape
 from weft.stream.engine.plan import Plan, plan
 from weft.stream.engine.progress import Progress
@@ -132,7 +132,7 @@ class Pass:
         """The condition a query has beyond that of the whole pass."""
         return planned.where_text if self._only is None else None
 
-    def take(self, batch: LogBatch, rows_from: RowsFrom, outcome: Outcome) -> None:
+    def take(self, batch: LogBatch, newest_us: int, rows_from: RowsFrom, outcome: Outcome) -> None:
         """Take in what of a batch is new here."""
         position = self.progress.positions.get(batch.partition, batch.first_offset)
         if batch.next_offset <= position:
@@ -143,7 +143,7 @@ class Pass:
         if batch.count > skipped:
             self._place(rows_from(skipped), outcome)
         before_us = self.progress.passed_us
-        self.progress.took(batch)
+        self.progress.took(batch, newest_us)
         self._answer(before_us, outcome)
 
     def count_only(self, partitions: Iterable[int], outcome: Outcome) -> None:
@@ -170,9 +170,7 @@ class Pass:
         keys = self._keys.number([rows.evaluate(key) for key in self._keys_of], rows.count, known + max(room, 0))
         beside_bytes = self._keys.size_bytes
         cells, late = self._windows.place(rows, keys, len(self._keys), self.progress.passed_us, beside_bytes)
-        placed = cells >= 0
-        if placed.all():
-            placed = None
+        placed = None if cells.min() >= 0 else cells >= 0
         for selection in self._selections.values():
             selection.add(rows, cells, placed)
         if placed is not None:
@@ -284,7 +282,7 @@ class Pass:
                 for running in self.running.values()
             ],
             "progress": self.progress.save(),
-            "keys": [list(key) for key in self._keys.values],
+            "keys": self._keys.values,
             "cells": self._cells.keys[live],
             "windows": self._windows.save(),
             "revisions": [[name, window, counts] for (name, window), counts in self._revisions.items()],
@@ -303,7 +301,7 @@ class Pass:
         for planned, since_us, refused in queries:
             one.running[planned.query.name] = Running(planned, since_us, refused)
         one._select()
-        one._keys.load([tuple(key) for key in saved["keys"]])
+        one._keys.load([_key(key) for key in saved["keys"]])
         one._kept_keys = len(one._keys)
         one._cells.load(saved["cells"])
         for where, tallies in saved["tallies"]:
@@ -321,3 +319,8 @@ def _at(times_us: int | Int64s, places: Int64s) -> int | Int64s:
 def _rows(column: Column, places: Int64s) -> Column:
     known = None if column.known is None else column.known[places]
     return Column(column.kind, column.values[places], known, column.words, column.lists)
+
+
+def _key(saved: Any) -> Key:
+    """A key as it was, which a snapshot keeps as a list where it was a tuple."""
+    return tuple(cast("list[str | None]", saved)) if isinstance(saved, list) else saved

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from weft.core.batch import LogBatch
-from weft.core.watermark import BEGINNING, watermark_after_us
+from weft.core.watermark import BEGINNING
 
 
 class Progress:
@@ -24,11 +24,11 @@ class Progress:
         """The first microsecond that event time has not passed in all of them."""
         return self.least_us + 1
 
-    def took(self, batch: LogBatch) -> None:
-        """A batch was read."""
+    def took(self, batch: LogBatch, newest_us: int) -> None:
+        """A batch was read; `newest_us` is the largest time that counts, up to its end."""
         self.positions[batch.partition] = batch.next_offset
         before = self.watermarks_us.get(batch.partition, BEGINNING)
-        self.watermarks_us[batch.partition] = max(before, watermark_after_us(batch, self.bound_us))
+        self.watermarks_us[batch.partition] = max(before, newest_us - self.bound_us)
         self._advance()
 
     def join(self, other: "Progress") -> None:

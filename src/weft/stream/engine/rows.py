@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weft.core.batch import Int64s, LogBatch
-from weft.core.watermark import watermark_after_us, watermarks_us
+from weft.core.watermark import watermarks_us
 from weft.stream.column import Column, Field
 from weft.stream.expression.evaluate import evaluate, select
 from weft.stream.expression.typed import Expression
@@ -23,6 +23,7 @@ class Rows:
         batch: LogBatch,
         columns: Mapping[Field, Column],
         bound_us: int,
+        newest_us: int,
         places: slice | Int64s,
         offsets: Int64s,
     ) -> None:
@@ -31,6 +32,7 @@ class Rows:
         self.offsets = offsets
         self._batch = batch
         self._bound_us = bound_us
+        self._newest_us = newest_us
         self._places = places
         self._columns = columns
         self._reached_us: Int64s | None = None
@@ -38,12 +40,12 @@ class Rows:
         self._selected: dict[int, Mask | None] = {}
 
     @classmethod
-    def of(cls, batch: LogBatch, columns: Mapping[Field, Column], bound_us: int, first: int = 0) -> Self:
-        """The events of a batch from `first` on."""
+    def of(cls, batch: LogBatch, columns: Mapping[Field, Column], bound_us: int, newest_us: int, first: int = 0) -> Self:
+        """The events of a batch from `first` on; `newest_us` is the largest time that counts, up to the end of the batch."""
         offsets = np.arange(batch.first_offset + first, batch.first_offset + batch.count, dtype=np.int64)
         places = slice(first, None)
         part = columns if not first else {field: _part(column, places) for field, column in columns.items()}
-        return cls(batch, part, bound_us, places, offsets)
+        return cls(batch, part, bound_us, newest_us, places, offsets)
 
     def only(self, condition: Expression) -> "Rows":
         """Those of which a condition is true."""
@@ -53,7 +55,7 @@ class Rows:
         chosen = np.flatnonzero(mask)
         columns = {field: _part(column, chosen) for field, column in self._columns.items()}
         places = np.arange(self._batch.count, dtype=np.int64)[self._places][chosen]
-        return Rows(self._batch, columns, self._bound_us, places, self.offsets[chosen])
+        return Rows(self._batch, columns, self._bound_us, self._newest_us, places, self.offsets[chosen])
 
     @property
     def count(self) -> int:
@@ -70,7 +72,7 @@ class Rows:
     @property
     def most_reached_us(self) -> int:
         """No event's `reached_us` is larger."""
-        return watermark_after_us(self._batch, self._bound_us) + 1
+        return self._newest_us - self._bound_us + 1
 
     def evaluate(self, expression: Expression) -> Column:
         """Its value for each event."""
