@@ -91,44 +91,42 @@ def _looked_up(table: Values, codes: Values) -> Values:
     return np.take(table, codes, mode="clip")
 
 
-def _each(column: Column, function: Callable[[str], Any], dtype: npt.DTypeLike) -> Values:
-    """What `function` makes of the text of each row, asked once for each word."""
-    words = _vocabulary(column)
-    table: Values = np.fromiter(map(function, words), dtype=dtype, count=len(words))
+def _each(column: Column, function: Callable[[Any], Any], dtype: npt.DTypeLike) -> Values:
+    """What `function` makes of the text, or of the tags, of each row, asked once for each different one."""
+    meanings = _choices(column) if column.kind == "texts" else _vocabulary(column)
+    table: Values = np.fromiter(map(function, meanings), dtype=dtype, count=len(meanings))
     return _looked_up(table, column.values)
 
 
-def _test(function: Callable[[Any, Any], bool]) -> Columnar:
-    """A test of two texts, or of a text and tags, asked once for each pair that occurs."""
+def _test(function: Callable[[Any, str], bool]) -> Columnar:
+    """A test of a text, or of tags, by a text. It is asked once for each pair that occurs."""
 
     def test(left: Column, right: Column) -> Column:
-        lefts, rights = _meanings(left), _meanings(right)
-        codes = np.clip(left.values, 0, len(lefts) - 1).astype(np.int64) * len(rights)
-        codes = codes + np.clip(right.values, 0, len(rights) - 1)
-        if len(lefts) * len(rights) <= max(codes.size, 64):
-            table = np.fromiter((function(a, b) for a in lefts for b in rights), np.bool_, len(lefts) * len(rights))
-            return Column("boolean", table[codes], _all(left.known, right.known))
-        pairs, places = np.unique(codes, return_inverse=True)
-        met = (function(lefts[pair // len(rights)], rights[pair % len(rights)]) for pair in pairs.tolist())
-        return Column("boolean", np.fromiter(met, np.bool_, len(pairs))[places], _all(left.known, right.known))
+        words, known = _vocabulary(right), _all(left.known, right.known)
+        if len(words) == 1:
+            return Column("boolean", _each(left, lambda meaning: function(meaning, words[0]), np.bool_), known)
+        meanings: Sequence[Any] = _choices(left) if left.kind == "texts" else _vocabulary(left)
+        codes = np.clip(left.values, 0, len(meanings) - 1).astype(np.int64) * len(words)
+        pairs, places = np.unique(codes + np.clip(right.values, 0, len(words) - 1), return_inverse=True)
+        met = (function(meanings[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist())
+        return Column("boolean", np.fromiter(met, np.bool_, len(pairs))[places], known)
 
     return test
 
 
-def _meanings(column: Column) -> Sequence[Any]:
-    """What the codes of a column stand for."""
-    return _choices(column) if column.kind == "texts" else _vocabulary(column)
-
-
 def _comparison(function: Callable[[Any, Any], Any]) -> Columnar:
-    """Texts are compared by their rank among all words of both sides."""
+    """Texts are compared by their rank among all words of both sides, or directly with a constant."""
 
     def compare(left: Column, right: Column) -> Column:
         first, second = left.values, right.values
+        known = _all(left.known, right.known)
         if left.kind == "text":
-            ranks = {word: rank for rank, word in enumerate(sorted({*_vocabulary(left), *_vocabulary(right)}))}
+            lefts, rights = _vocabulary(left), _vocabulary(right)
+            if len(rights) == 1:
+                return Column("boolean", _each(left, lambda word: function(word, rights[0]), np.bool_), known)
+            ranks = {word: rank for rank, word in enumerate(sorted({*lefts, *rights}))}
             first, second = _each(left, ranks.__getitem__, np.int64), _each(right, ranks.__getitem__, np.int64)
-        return Column("boolean", function(first, second), _all(left.known, right.known))
+        return Column("boolean", function(first, second), known)
 
     return compare
 
