@@ -82,8 +82,9 @@ def _vocabulary(column: Column) -> Sequence[str]:
     return column.words or ("",)
 
 
-def _choices(column: Column) -> Sequence[tuple[str, ...]]:
-    return column.lists or ((),)
+def _meanings(column: Column) -> Sequence[Any]:
+    """What its codes stand for: texts, or lists of them."""
+    return (column.lists or ((),)) if column.kind == "texts" else _vocabulary(column)
 
 
 def _looked_up(table: Values, codes: Values) -> Values:
@@ -93,7 +94,7 @@ def _looked_up(table: Values, codes: Values) -> Values:
 
 def _each(column: Column, function: Callable[[Any], Any], dtype: npt.DTypeLike) -> Values:
     """What `function` makes of the text, or of the tags, of each row, asked once for each different one."""
-    meanings = _choices(column) if column.kind == "texts" else _vocabulary(column)
+    meanings = _meanings(column)
     table: Values = np.fromiter(map(function, meanings), dtype=dtype, count=len(meanings))
     return _looked_up(table, column.values)
 
@@ -105,7 +106,7 @@ def _test(function: Callable[[Any, str], bool]) -> Columnar:
         words, known = _vocabulary(right), _all(left.known, right.known)
         if len(words) == 1:
             return Column("boolean", _each(left, lambda meaning: function(meaning, words[0]), np.bool_), known)
-        meanings: Sequence[Any] = _choices(left) if left.kind == "texts" else _vocabulary(left)
+        meanings = _meanings(left)
         codes = np.clip(left.values, 0, len(meanings) - 1).astype(np.int64) * len(words)
         pairs, places = np.unique(codes + np.clip(right.values, 0, len(words) - 1), return_inverse=True)
         met = (function(meanings[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist())
