@@ -19,6 +19,7 @@ from weft.alerts.rule import Rule
 from weft.alerts.tables import AlertRow, AnnouncementRow, StateRow, TransitionRow
 from weft.core import times
 from weft.core.event import EventRow
+from weft.core.interval import parse_interval
 
 EVENT_TYPE: Final = "weft.alert."
 SOURCE: Final = "weft/rules/"
@@ -239,6 +240,8 @@ def _intents(entry: Entry, notice: Notice, alert: AlertRow | None) -> list[Inten
         at_us=notice.at_us,
         occasion="" if notice.kind in {"firing", "resolved", "no_data", "error"} else notice.kind,
         group_key=entry.rule.id,
+        group_wait_us=None if definition.group_wait is None else parse_interval(definition.group_wait),
+        group_interval_us=None if definition.group_interval is None else parse_interval(definition.group_interval),
         description=(definition.description or "")[:_LONGEST_SUMMARY],
         labels={name: value for name, value in entry.key.items() if value is not None},
         values=values,

@@ -1,5 +1,6 @@
 """`weft channels …`: the ways in which people and programs are told about alerts."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -79,7 +80,7 @@ def add(
         }
         channel = server.ask("POST", "/api/v1/channels", json=body)
     write_line(f"The channel '{channel['name']}' is there.")
-    write_note(f"Try it: weft channels test {channel['name']!r}")
+    write_note(f"Try it: weft channels test {shlex.quote(channel['name'])}")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from tests.services.sinks import Answer
 from weft.alerts.notify.notification import Intent
 from weft.alerts.notify.outbox import add
 from weft.core.errors import TooLarge, Unavailable
+from weft.core.times import SECOND_US
 from weft.core.verdict import Level
 
 
@@ -258,6 +259,21 @@ async def test_a_group_may_wait_for_its_first_members(open_office: OpenOffice) -
         await office.pass_time(10)
 
         assert told_in(office) == [("alert-1", 1), ("alert-2", 1)]
+
+
+async def test_a_rule_says_how_its_own_groups_are_spaced(office: Office) -> None:
+    await office.channel()
+    spaced: dict[str, Any] = {"group_key": "rule-7", "group_wait_us": 5 * SECOND_US, "group_interval_us": 60 * SECOND_US}
+    await office.tell(notification(1, **spaced))
+    assert office.sink.taken == []
+    await office.pass_time(5)
+    await office.tell(notification(2, **spaced))
+    await office.pass_time(59)
+    assert told_in(office) == [("alert-1", 1)]
+
+    await office.pass_time(1)
+
+    assert told_in(office) == [("alert-1", 1), ("alert-2", 1)]
 
 
 async def test_more_than_a_channel_may_send_becomes_one_digest_and_nothing_is_lost(office: Office) -> None:

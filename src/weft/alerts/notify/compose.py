@@ -13,7 +13,7 @@ from weft.alerts.notify.message import Message
 from weft.alerts.notify.notification import Notification
 from weft.alerts.notify.resolve import WAITING
 from weft.alerts.notify.settings import NotifySettings
-from weft.alerts.notify.spacing import Leaving, Sent, Waiting, space
+from weft.alerts.notify.spacing import Leaving, Sent, Waiting, interval_us, space
 from weft.alerts.notify.tables import ChannelRow, DeliveryRow, MessageRow, OutboxRow
 from weft.alerts.notify.template import fill
 from weft.core.ids import new_id
@@ -40,7 +40,12 @@ async def compose(session: AsyncSession, channel: ChannelRow, *, settings: Notif
     rows = await _without_reminders(session, rows, settings=settings, now_us=now_us)
     leaving = space(
         [_waiting(row) for row in rows],
-        await _sent(session, channel.id, settings=settings, now_us=now_us),
+        await _sent(
+            session,
+            channel.id,
+            since_us=now_us - max((interval_us(row.group_interval_us, settings) for row in rows), default=0),
+            now_us=now_us,
+        ),
         settings=settings,
         messages_per_minute=channel.messages_per_minute or settings.messages_per_minute,
         now_us=now_us,
@@ -75,13 +80,13 @@ async def _without_reminders(
     return [row for row in rows if row.state == WAITING]
 
 
-async def _sent(session: AsyncSession, channel_id: str, *, settings: NotifySettings, now_us: int) -> Sent:
+async def _sent(session: AsyncSession, channel_id: str, *, since_us: int, now_us: int) -> Sent:
     ours, theirs = DeliveryRow.channel_id == channel_id, MessageRow.channel_id == channel_id
     busy = await session.scalars(select(DeliveryRow.group_key).where(ours, DeliveryRow.state == SENDING).distinct())
     lately = (
         select(DeliveryRow.group_key, func.max(DeliveryRow.ended_at_us))
         .where(ours, DeliveryRow.state == DELIVERED)
-        .where(DeliveryRow.ended_at_us > now_us - round(settings.group_interval_s * SECOND_US))
+        .where(DeliveryRow.ended_at_us > since_us)
         .group_by(DeliveryRow.group_key)
     )
     ended = (await session.execute(lately)).tuples()
@@ -165,4 +170,6 @@ def _waiting(row: DeliveryRow) -> Waiting:
         transition=row.transition,
         group_key=row.group_key,
         created_at_us=row.created_at_us,
+        group_wait_us=row.group_wait_us,
+        group_interval_us=row.group_interval_us,
     )

@@ -10,7 +10,7 @@ import structlog
 from weft.alerts.notify.announce import TOPIC, Announcer
 from weft.alerts.notify.directory import Directory
 from weft.alerts.notify.forget import forget
-from weft.alerts.notify.lane import Lane, list_unfinished
+from weft.alerts.notify.lane import Lane, Tries, list_unfinished
 from weft.alerts.notify.outbox import list_waiting
 from weft.alerts.notify.resolve import resolve
 from weft.alerts.notify.settings import NotifySettings
@@ -55,6 +55,7 @@ class Deliverer:
         self._clock = clock
         self._lease = lease or Lease(database, LEASE, clock=clock)
         self._announcer = Announcer(database, log, clock=clock)
+        self.tries = Tries()
         self._wake = asyncio.Event()
         self._lanes: dict[str, Lane] = {}
         self._due_us: dict[str, int] = {}
@@ -148,6 +149,7 @@ class Deliverer:
                 directory=self._directory,
                 settings=self._settings,
                 clock=self._clock,
+                tries=self.tries,
             )
         task = self._working[channel] = asyncio.create_task(lane.work())
         task.add_done_callback(lambda _: self._wake.set())

@@ -1,5 +1,6 @@
 """A lane: everything that leaves through one channel, one message after the other. A channel that is away delays no other."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,9 @@ from weft.db.lease import Lease
 
 logger = structlog.get_logger(__name__)
 
+Tries = Counter[tuple[str, str]]
+"""How many tries of each kind of channel ended how."""
+
 _LOOKED_AT: Final = 20
 _OUTAGE: Final = 2
 """So many failures in a row are an outage of the channel, and not the trouble of one message."""
@@ -42,7 +46,15 @@ class Lane:
     """The way through one channel."""
 
     def __init__(
-        self, channel_id: str, database: Database, *, lease: Lease, directory: Directory, settings: NotifySettings, clock: Clock
+        self,
+        channel_id: str,
+        database: Database,
+        *,
+        lease: Lease,
+        directory: Directory,
+        settings: NotifySettings,
+        clock: Clock,
+        tries: Tries,
     ) -> None:
         self._channel_id = channel_id
         self._database = database
@@ -50,6 +62,7 @@ class Lane:
         self._directory = directory
         self._settings = settings
         self._clock = clock
+        self._tries = tries
         self._failures = 0
         self._resting_until_us = 0
 
@@ -136,6 +149,7 @@ class Lane:
     def _tell(self, row: MessageRow, tried: Attempt, state: str) -> None:
         tell = logger.info if tried.outcome == "delivered" else logger.warning
         outcome = DEAD if state == DEAD else tried.outcome
+        self._tries[row.channel_kind, outcome] += 1
         tell(f"notification_{outcome}", channel=row.channel_name, key=row.key, attempt=row.attempts + 1, said=tried.said)
 
 

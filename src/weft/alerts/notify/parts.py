@@ -9,6 +9,7 @@ from weft.alerts.notify.directory import Directory
 from weft.alerts.notify.port import Outgoing
 from weft.alerts.notify.post import Poster
 from weft.alerts.notify.settings import NotifySettings
+from weft.api.metrics import Metrics
 from weft.auth.secrets import Cipher
 from weft.core.clock import Clock
 from weft.core.verdict import Check
@@ -45,3 +46,13 @@ class NotifyParts:
     def own_checks(self) -> dict[str, Check]:
         """The checks of notifications, by code."""
         return notify_checks(self.database, clock=self.clock)
+
+    def show(self, metrics: Metrics) -> None:
+        """Let metrics tell how tries ended."""
+        tries = self.deliverer.tries
+        metrics.add_counter(
+            "notifications_tries_total",
+            "Messages this process tried to send, by kind of channel and by what became of them.",
+            ("kind", "outcome"),
+            lambda: sorted(tries.items()),
+        )

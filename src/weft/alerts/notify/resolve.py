@@ -56,6 +56,8 @@ async def _deliver(session: AsyncSession, intent: OutboxRow, channel: ChannelRow
         "key": key_of(notification, channel.id),
         "fingerprint": intent.fingerprint,
         "group_key": intent.group_key,
+        "group_wait_us": notification.group_wait_us,
+        "group_interval_us": notification.group_interval_us,
         "transition": intent.transition,
         "occasion": intent.occasion,
         "told_state": notification.state,

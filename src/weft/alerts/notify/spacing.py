@@ -14,13 +14,15 @@ from weft.core.times import MINUTE_US, SECOND_US
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One notification that waits for its turn at a channel."""
+    """One notification that waits for its turn at a channel. What it does not say about its group, the settings say."""
 
     id: str
     fingerprint: str
     transition: int
     group_key: str
     created_at_us: int
+    group_wait_us: int | None = None
+    group_interval_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,15 @@ def _grouped(waiting: Sequence[Waiting]) -> dict[str, list[Waiting]]:
 
 
 def _due_us(members: Sequence[Waiting], ended_us: int | None, settings: NotifySettings) -> int:
-    first_us = min(one.created_at_us for one in members)
-    due_us = first_us + round(settings.group_wait_s * SECOND_US)
+    """When a group may leave: the newest member says how it is spaced, for the rule may have changed."""
+    newest = max(members, key=lambda one: (one.created_at_us, one.id))
+    wait_us = round(settings.group_wait_s * SECOND_US) if newest.group_wait_us is None else newest.group_wait_us
+    due_us = min(one.created_at_us for one in members) + wait_us
     if ended_us is None:
         return due_us
-    return max(due_us, ended_us + round(settings.group_interval_s * SECOND_US))
+    return max(due_us, ended_us + interval_us(newest.group_interval_us, settings))
+
+
+def interval_us(asked_us: int | None, settings: NotifySettings) -> int:
+    """The least time between two messages about a group."""
+    return round(settings.group_interval_s * SECOND_US) if asked_us is None else asked_us

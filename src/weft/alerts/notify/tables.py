@@ -97,6 +97,8 @@ class DeliveryRow(Base):
     key: Mapped[str] = mapped_column(String(64), unique=True)
     fingerprint: Mapped[str] = mapped_column(String(128))
     group_key: Mapped[str] = mapped_column(String(256))
+    group_wait_us: Mapped[TimeUs | None]
+    group_interval_us: Mapped[TimeUs | None]
     transition: Mapped[int]
     occasion: Mapped[str] = mapped_column(String(32))
     told_state: Mapped[str] = mapped_column(String(32))

@@ -124,6 +124,8 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("fingerprint", sa.String(length=128), nullable=False),
         sa.Column("group_key", sa.String(length=256), nullable=False),
+        sa.Column("group_wait_us", sa.BigInteger(), nullable=True),
+        sa.Column("group_interval_us", sa.BigInteger(), nullable=True),
         sa.Column("transition", sa.Integer(), nullable=False),
         sa.Column("occasion", sa.String(length=32), nullable=False),
         sa.Column("told_state", sa.String(length=32), nullable=False),
