@@ -109,7 +109,8 @@ def _test(function: Callable[[Any, str], bool]) -> Columnar:
         meanings = _meanings(left)
         codes = np.clip(left.values, 0, len(meanings) - 1).astype(np.int64) * len(words)
         pairs, places = np.unique(codes + np.clip(right.values, 0, len(words) - 1), return_inverse=True)
-        met = (function(meanings[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist())
+        occurring: list[int] = pairs.tolist()
+        met = (function(meanings[pair // len(words)], words[pair % len(words)]) for pair in occurring)
         return Column("boolean", np.fromiter(met, np.bool_, len(pairs))[places], known)
 
     return test
