@@ -9,33 +9,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
-from weft.core.errors import Conflict
 from weft.db.database import Database
 
-_LOCK_KEY: Final = 0x57454654  # "WEFT"
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 """The steps this program was built with."""
 
 
 def newest_revision() -> str:
-    """The schema this program was built for."""
-    head = ScriptDirectory(str(SCRIPTS)).get_current_head()
-    assert head is not None, "the package ships its migrations"  # noqa: S101 - a broken package, not a user's mistake
-    return head
+    """The schema this program was built for. Its steps are numbered, and their files named for them."""
+    return max(file.name.partition("_")[0] for file in (SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 async def find_revision(database: Database) -> str | None:
     """The schema the database has now; None where it has none."""
     async with database.reading() as session:
         connection = await session.connection()
-        return await connection.run_sync(_revision_of)
+        return await connection.run_sync(revision_of)
 
 
 async def migrate(database: Database, target: str = "head", *, scripts: Path = SCRIPTS) -> str | None:
@@ -50,11 +41,12 @@ async def migrate(database: Database, target: str = "head", *, scripts: Path = S
             database.patient_engine() as engine,
             engine.execution_options(weft_write=True).connect() as connection,
         ):
-            return await connection.run_sync(_move, target, scripts)
-    except CommandError as unknown:
-        raise Conflict(
-            f"the database has a schema this Weft does not know ({unknown}); start the newer Weft that made it"
-        ) from unknown
+            if target == "head" and scripts == SCRIPTS and await connection.run_sync(revision_of) == newest_revision():
+                return newest_revision()
+            await connection.rollback()  # what was read so far
+            from weft.db.move import move  # loads Alembic, which most starts can do without
+
+            return await connection.run_sync(move, target, scripts)
     except Exception as failure:
         told = database.own_word(failure)
         if told is failure:
@@ -69,48 +61,8 @@ def _make_file(file: Path) -> None:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _move(connection: Connection, target: str, scripts: Path) -> str | None:
-    is_sqlite = connection.dialect.name == "sqlite"
-    if is_sqlite:  # rebuilding a table must not cascade into the tables that point at it; only settable outside a transaction
-        _pragma_outside(connection, "PRAGMA foreign_keys=OFF")
-    try:
-        with connection.begin():
-            if not is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-            before = _revision_of(connection)
-            _run(connection, target, scripts)
-            after = _revision_of(connection)
-            if is_sqlite and before != after and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()):
-                raise Conflict(f"the move would leave {len(broken)} rows pointing at nothing; nothing was changed")
-            return after
-    finally:
-        if is_sqlite:
-            _pragma_outside(connection, "PRAGMA foreign_keys=ON")
-
-
-def _run(connection: Connection, target: str, scripts: Path) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    current = _revision_of(connection)
-    script = ScriptDirectory.from_config(config)
-    if current is not None:
-        script.get_revision(current)  # raises CommandError where this program does not know it
-    if target == "head" or current is None:
-        command.upgrade(config, target)
-        return
-    below = {step.revision for step in script.iterate_revisions(current, "base")}
-    goes_down = target == "base" or (target in below and target != current) or target.startswith("-")
-    (command.downgrade if goes_down else command.upgrade)(config, target)
-
-
-def _revision_of(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _pragma_outside(connection: Connection, pragma: str) -> None:
-    raw = connection.connection.cursor()
-    try:
-        raw.execute(pragma)
-    finally:
-        raw.close()
+def revision_of(connection: Connection) -> str | None:
+    """The schema a database has; None where it has none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

@@ -233,3 +233,16 @@ async def test_moves_in_one_process_at_once_do_not_collide(url: str) -> None:
     assert await asyncio.gather(*(migrate(database) for database in databases)) == [newest_revision()] * 4
     for database in databases:
         await database.close()
+
+
+def test_the_newest_step_is_told_without_alembic() -> None:
+    assert newest_revision() == ScriptDirectory(str(SCRIPTS)).get_current_head()
+
+
+async def test_a_start_that_finds_the_newest_schema_loads_no_alembic(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(database)
+    monkeypatch.setitem(sys.modules, "weft.db.move", None)
+
+    assert await migrate(database) == newest_revision()
