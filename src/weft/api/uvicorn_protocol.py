@@ -19,6 +19,8 @@ CONNECTION: Final = "weft.connection"
 """Key of the `Connection` in an HTTP request's `scope["state"]`."""
 FRAMES: Final = "weft.frames"
 """Key of `write_frame` in a WebSocket's `scope["extensions"]`."""
+ROOM: Final = "weft.room"
+"""Key of `room` in a WebSocket's `scope["extensions"]`."""
 _HANDSHAKE_HEADERS: Final = (b"sec-websocket-", b"upgrade", b"connection", b"host", b"origin")
 MAX_HEAD_BYTES: Final = 128 * 1024
 MAX_DISCARDED_BYTES: Final = 8 * 1024 * 1024
@@ -147,13 +149,13 @@ class Connection(HttpToolsProtocol):
 
 
 class FramingProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket with `weft.frames`."""
+    """A WebSocket with `weft.frames` and `weft.room`."""
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         scope = cast("dict[str, Any] | None", getattr(self, "scope", None))
         if scope is not None:
-            scope["extensions"] = {**scope["extensions"], FRAMES: self.write_frame}
+            scope["extensions"] = {**scope["extensions"], FRAMES: self.write_frame, ROOM: self.room}
 
     def write_frame(self, frame: bytes) -> bool:
         """Write an encoded frame; False when the client is behind, is leaving or wants compressed frames."""
@@ -161,3 +163,7 @@ class FramingProtocol(WebSocketsSansIOProtocol):
             return False
         self.transport.write(frame)
         return True
+
+    async def room(self) -> None:
+        """Wait until the client has taken enough of what it was sent, or is gone."""
+        await self.writable.wait()

@@ -115,6 +115,9 @@ class FiguresSeat:
         if self.view.ended is None:
             await self.view.moved.wait()
 
+    def rest(self) -> None:
+        """See `Place`. Nothing is read ahead here."""
+
     def grant(self, events: int) -> None:
         """See `Place`. Figures are few and need no credit."""
 

@@ -35,6 +35,10 @@ class Place(Protocol):
         """Wait until `next` may have something: the view has moved on or has ended, or credit was granted."""
         ...
 
+    def rest(self) -> None:
+        """Let go of what was read ahead: the client takes nothing at the moment."""
+        ...
+
     def grant(self, events: int) -> None:
         """Take credit for so many events more."""
         ...
@@ -130,6 +134,10 @@ class Seat:
         elif self.view.ended is None:
             await self.view.moved.wait()
 
+    def rest(self) -> None:
+        """See `Place`."""
+        self._ahead.clear()
+
     def grant(self, events: int) -> None:
         """See `Place`. From the first grant on nothing is conflated: what there is no credit for waits in the log."""
         self.credit = (self.credit or 0) + events
@@ -150,7 +158,7 @@ class Seat:
         if self._target is None and self._has_reached(self.view.positions):
             self._ahead.clear()
             return None
-        return await self._read_on() or PROGRESS
+        return self._shared() or await self._read_on() or PROGRESS
 
     @property
     def _is_out_of_credit(self) -> bool:
@@ -165,6 +173,19 @@ class Seat:
 
     def _has_reached(self, ends: dict[int, int]) -> bool:
         return _covers(self._positions, ends)
+
+    def _shared(self) -> Events | None:
+        """The update that everybody else got after the place where this one is, if it is still here."""
+        if self._target is not None or (found := self.view.published.after(self.cursor)) is None:
+            return None
+        if self.credit is not None:
+            if self.credit < found.update.count:
+                return None
+            self.credit -= found.update.count
+        self._ahead.clear()
+        self._positions = dict(found.positions)
+        self._consumed += found.update.count
+        return found.update
 
     def _fold(self) -> Events | None:
         """The newest event of each key since the events were left off, a chunk at a time; the gap comes with the last."""

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import msgspec
 
-from weft.api.uvicorn_protocol import FRAMES
+from weft.api.uvicorn_protocol import FRAMES, ROOM
 from weft.api.websocket import Socket
 from weft.core.errors import Conflict, NotFound, TooLarge, WeftError
 from weft.core.principal import Scope
@@ -26,6 +26,7 @@ from weft.query.live.views import Views
 
 logger = logging.getLogger(__name__)
 
+_SHORT_WAIT_S: Final = 1.0
 _PONG: Final = b'{"type":"pong"}'
 
 
@@ -36,6 +37,7 @@ class Subscriber:
         self._socket = socket
         self._views = views
         self._write = cast("Callable[[bytes], bool] | None", socket.extensions.get(FRAMES))
+        self._room = cast("Callable[[], Awaitable[None]] | None", socket.extensions.get(ROOM))
         self._patience_s = views.settings.feed_send_timeout_s
         self._places: dict[str, tuple[Place, AsyncExitStack]] = {}
         self._behind: dict[Place, None] = {}
@@ -53,9 +55,11 @@ class Subscriber:
                     await self._in_time(self._socket.send_error(error, about=find_id(text)))
         except TimeoutError:
             logger.info("live_cut", extra={"timeout_s": self._patience_s})
-        finally:
-            for name in list(self._places):
-                await self._leave(name)
+
+    async def close(self) -> None:
+        """Give every seat up."""
+        for name in list(self._places):
+            await self._leave(name)
 
     async def push(self) -> None:
         """Send what seats that are behind have to be told, until the client takes nothing for too long."""
@@ -142,6 +146,8 @@ class Subscriber:
 
     async def _catch_up(self, place: Place) -> None:
         """One update for one seat, or its return to the head of its view."""
+        if self._room is not None:
+            await self._in_time(self._wait_for_room(place, self._room))  # what is looked up then is the newest there is
         try:
             update = await place.next()
         except WeftError as reason:
@@ -158,7 +164,20 @@ class Subscriber:
             place.join()
         if update is not None:
             self._told_s[place] = asyncio.get_running_loop().time()
-            await self._in_time(self._socket.send(update.text(place.name)))
+            await self._send(update, place.name)
+
+    async def _wait_for_room(self, place: Place, room: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(_SHORT_WAIT_S):
+                await room()
+        except TimeoutError:
+            place.rest()
+            await room()
+
+    async def _send(self, update: Update, name: str) -> None:
+        """The same bytes that everybody gets, where the server can; else the plain way, which waits for room too."""
+        if self._write is None or not self._write(update.frame(name)):
+            await self._in_time(self._socket.send(update.text(name)))
 
     def _sign_of_life(self, place: Place) -> Update | None:
         """A heartbeat for one that reads through much and finds nothing it wants."""

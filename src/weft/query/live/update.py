@@ -9,6 +9,8 @@ from weft.api.broadcast import encode_frame
 
 Reason = Literal["conflated", "trimmed", "damaged", "erased"]
 
+_FRAMES_MOST: Final = 4  # a client of its own taste in ids costs an encoding, not memory
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -47,7 +49,9 @@ class Update:
         """The text as a WebSocket frame, the same bytes for all subscriptions of this name."""
         frame = self._frames.get(name)
         if frame is None:
-            frame = self._frames[name] = encode_frame(self.text(name))
+            frame = encode_frame(self.text(name))
+            if len(self._frames) < _FRAMES_MOST:
+                self._frames[name] = frame
         return frame
 
 

@@ -14,6 +14,7 @@ from weft.core.errors import Unavailable, WeftError
 from weft.query import resume
 from weft.query.feed import Feeds, Reader
 from weft.query.live.newest import Entry, Newest
+from weft.query.live.published import Published
 from weft.query.live.seen import Seen
 from weft.query.live.update import Events, Gap, Reason, Update, heartbeat
 from weft.query.piece import Piece
@@ -35,6 +36,7 @@ class View:
         self.seen = seen
         self.settings = settings
         self.newest = newest
+        self.published = Published(settings.feed_chunk_bytes)
         self.positions: dict[int, int] = {}
         """How far the seats at the head are. Never changed in place."""
         self.mark = 0
@@ -177,7 +179,9 @@ class View:
         positions, mark = self.positions, self.mark
         self.positions, self.mark = dict(reader.positions), self.newest.number
         if lines or gap is not None:
-            self._publish(Events(self.cursor, lines, gap), positions, mark)
+            update = Events(self.cursor, lines, gap)
+            self.published.add(resume.to_text(positions), update, self.positions)
+            self._publish(update, positions, mark)
         self._wake()
 
     def _followed(self, piece: Piece, wanted: Sequence[int]) -> Iterator[int]:
@@ -239,6 +243,7 @@ class View:
                 self._seeded_after = None
                 self._snapshot = None
                 self.newest.clear()
+                self.published.clear()
 
     async def _seed(self) -> None:
         """Take from the log what stood before this view began: all of it, or the last events of each partition."""

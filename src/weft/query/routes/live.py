@@ -95,9 +95,12 @@ async def _talk(websocket: WebSocket, scope: Scope | None, ask: Callable[[], Sub
 
     async def talk(socket: Socket) -> None:
         subscriber = Subscriber(socket, views)
-        if ask is not None:
-            await subscriber.subscribe(ask())
-        await until_either_ends(subscriber.push(), subscriber.listen())
+        try:
+            if ask is not None:
+                await subscriber.subscribe(ask())
+            await until_either_ends(subscriber.push(), subscriber.listen())
+        finally:
+            await subscriber.close()
 
     await api_parts(websocket).sockets.serve(websocket, scope, talk)
 
