@@ -18,8 +18,10 @@ from weft.stream.expression.tree import (
     Logical,
     Membership,
     Name,
+    Negative,
     Node,
     Not,
+    Number,
     Truth,
     rewritten,
 )
@@ -126,9 +128,13 @@ class WindowBinder(Binder):
         return draft
 
     def _whole(self, node: Node) -> Node:
-        """Every name as its whole name."""
-        found = self._events.find(node.path) if isinstance(node, Name) else None
-        return node if found is None or not isinstance(node, Name) else replace(node, path=found.path)
+        """A name as its whole name, and the threshold as its number, so that an aggregate means the same by itself."""
+        if not isinstance(node, Name):
+            return node
+        if node.path == (THRESHOLD,) and self._threshold is not None:
+            return _number(node, self._threshold)
+        found = self._events.find(node.path)
+        return node if found is None else replace(node, path=found.path)
 
     def _no_aggregate(self, node: Name) -> Draft:
         name = excerpt(write(node))
@@ -184,6 +190,12 @@ def _with_value(node: Call) -> Call:
     if node.where is not None:
         where = Logical(column=column, length=length, word="and", terms=(where, node.where))
     return replace(node, arguments=(), where=where)
+
+
+def _number(node: Node, value: float) -> Node:
+    """A number that stands where a node did."""
+    number = Number(column=node.column, length=node.length, text=repr(abs(value)), value=abs(value))
+    return Negative(column=node.column, length=node.length, operand=number) if value < 0 else number
 
 
 def _converted(node: Call, kind: Kind) -> Call:

@@ -134,6 +134,7 @@ def _comparison(function: Callable[[Any, Any], Any]) -> Columnar:
 
 
 def _finite(values: Values, *known: Known | None) -> Column:
+    values += 0.0  # so that there is one zero
     finite = np.isfinite(values)
     return Column("number", values, _all(*known) if finite.all() else _all(finite, *known))
 
@@ -200,7 +201,7 @@ def _to_text(column: Column) -> Column:
 
 
 def _negative(column: Column) -> Column:
-    return Column("number", -column.values, column.known)
+    return Column("number", 0.0 - column.values, column.known)
 
 
 def _absolute(column: Column) -> Column:

@@ -1,12 +1,12 @@
 """Readings of JSON values: what a value is worth to someone who asks for a number, a text and so on."""
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
 from weft.core.event import Event
 from weft.core.times import SECOND_US
 from weft.stream.column import Field, Reading
+from weft.stream.expression.scalar import finite
 from weft.stream.expression.typed import Value
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -36,7 +36,7 @@ def _number(value: object) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    return finite(number)
 
 
 def _texts(value: object) -> tuple[str, ...] | None:

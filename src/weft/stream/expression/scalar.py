@@ -39,8 +39,8 @@ def coalesce(*values: Value) -> Value:
 
 
 def finite(value: float) -> float | None:
-    """Numbers are finite; what is not is unknown."""
-    return value if math.isfinite(value) else None
+    """Numbers are finite; what is not is unknown. There is one zero, which has no sign."""
+    return value + 0.0 if math.isfinite(value) else None
 
 
 def divide(left: float, right: float) -> float | None:
@@ -50,7 +50,12 @@ def divide(left: float, right: float) -> float | None:
 
 def remainder(left: float, right: float) -> float | None:
     """What is left of a division that rounds towards zero; it has the sign of the left side."""
-    return math.fmod(left, right) if right else None
+    return finite(math.fmod(left, right)) if right else None
+
+
+def negative(value: float) -> float | None:
+    """With the other sign."""
+    return finite(-value)
 
 
 def lower(text: str) -> str:
@@ -115,7 +120,7 @@ OPERATIONS: Final[dict[str, Scalar]] = {
     "*": _arithmetic(operator.mul),
     "/": _known(divide),
     "%": _known(remainder),
-    "negative": _known(operator.neg),
+    "negative": _known(negative),
     "abs": _known(abs),
     "in": _known(within),
     "tagged": _known(operator.contains),

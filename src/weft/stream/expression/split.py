@@ -17,7 +17,7 @@ from weft.stream.expression.functions import METRICS
 from weft.stream.expression.kinds import Open, described, settled
 from weft.stream.expression.names import ATTRIBUTES, EventNames, Names
 from weft.stream.expression.parser import parse
-from weft.stream.expression.tree import Call, Comparison, Name, Negative, Node, Not, Number, children
+from weft.stream.expression.tree import Call, Comparison, Name, Negative, Node, Not, Number, children, walk
 from weft.stream.expression.typed import Aggregate, Constant, Expression, Operation, Read, Typed, fields_of
 from weft.stream.expression.write import write
 
@@ -130,8 +130,11 @@ def _over_threshold(text: str, typed: Typed, threshold: float | None) -> Typed:
 
 
 def _check_threshold(text: str, node: Node, threshold: float) -> None:
+    """Refuse a threshold that contradicts the numbers the window's values are compared with."""
+    if any(isinstance(part, Name) and part.path == (THRESHOLD,) for _, part in walk(node)):
+        return
     numbers = list(_compared(node))
-    if not numbers or any(number is None or number == threshold for _, number in numbers):
+    if not numbers or any(number == threshold for _, number in numbers):
         return
     place, number = numbers[0]
     raise fault(
@@ -143,10 +146,8 @@ def _check_threshold(text: str, node: Node, threshold: float) -> None:
     )
 
 
-def _compared(node: Node) -> Iterator[tuple[Node, float | None]]:
-    """The numbers the window's values are compared with; None for the threshold by name."""
-    if isinstance(node, Name) and node.path == (THRESHOLD,):
-        yield node, None
+def _compared(node: Node) -> Iterator[tuple[Node, float]]:
+    """The numbers the window's values are compared with, and where they stand."""
     if isinstance(node, Comparison):
         for side in (node.left, node.right):
             if isinstance(side, Number):

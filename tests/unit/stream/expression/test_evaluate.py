@@ -83,6 +83,16 @@ def test_what_is_worked_out_is_pinned(text: str, value: Any) -> None:
     assert values_of(evaluate(expression, columns_of([{}], expression.fields), 1)) == [value]
 
 
+@pytest.mark.parametrize("text", ["0 * -1", "-x", "-7 % 7", "0 / -3", "number('-0')", "x", "coalesce(x, 1)"])
+def test_there_is_one_zero(text: str) -> None:
+    """Otherwise two values that are equal would be told apart where they are counted or written."""
+    expression = bind(text, EventNames(), "number")
+    values = [{"data.x": 0}, {"data.x": -0.0}] if "-" not in text else [{"data.x": 0}]
+    columns = columns_of(values, expression.fields)
+    assert [str(evaluate_row(expression, value)) for value in values] == ["0.0"] * len(values)
+    assert [str(value) for value in values_of(evaluate(expression, columns, len(values)))] == ["0.0"] * len(values)
+
+
 def test_a_value_of_another_type_is_unknown() -> None:
     expression = bind_condition("x > 1")
     values = [2, 2.5, "2", True, None, [2], {}, 10**400, float("inf"), float("nan")]

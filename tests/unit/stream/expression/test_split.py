@@ -135,6 +135,15 @@ def test_a_threshold_that_is_in_the_condition_is_fine(threshold: float) -> None:
 
 
 @pytest.mark.contract("SF-D22")
+@pytest.mark.parametrize(("threshold", "text"), [(500, "500"), (0.25, "0.25"), (-3.5, "-3.5")])
+def test_the_threshold_may_stand_inside_an_aggregate(threshold: float, text: str) -> None:
+    found = split_condition("count(where latency > threshold) > 5", threshold=threshold)
+    assert list(found.select.values()) == [f"count(where data.latency > {text})"]
+    with pytest.raises(Invalid, match="nothing says whether data.latency"):
+        split_condition("count(where latency > threshold) > 5")
+
+
+@pytest.mark.contract("SF-D22")
 def test_a_threshold_that_contradicts_the_condition_is_refused_with_both_values() -> None:
     with pytest.raises(Invalid, match=r"0\.05, the threshold is 0\.1") as wrong:
         split_condition("error_rate > 0.05 and count(where status == 0.1) > 3", threshold=0.1)
