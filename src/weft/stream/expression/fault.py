@@ -9,7 +9,7 @@ from weft.core.errors import Invalid
 
 _EXCERPT: Final = 60
 _LONGEST_WORD: Final = 64
-_MOST_WORDS: Final = 40
+_MOST_WORDS: Final = 20
 
 
 def fault(message: str, expression: str, column: int, length: int = 1, *, expected: str | None = None) -> Invalid:

@@ -6,15 +6,16 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from tests.unit.stream.expression.columns import columns_of
 from weft.core.errors import Invalid
 from weft.core.event import Event
-from weft.stream.column import Field
+from weft.stream.column import Field, Kind
 from weft.stream.expression.bind import bind_condition
+from weft.stream.expression.check import Purpose, Question, check
 from weft.stream.expression.evaluate import evaluate, evaluate_row, trace
 from weft.stream.expression.functions import AGGREGATES, FUNCTIONS, METRICS
 from weft.stream.expression.names import ATTRIBUTES, OBJECTS
@@ -52,6 +53,10 @@ PIECES = [
     "(" * 40,
     "x+" * 60,
 ]
+
+
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+SEEN: dict[str, Kind] = {f"data.{name}": "number" for name in ("temperature", "rooms", "y", "state")}
 
 
 class Watched(Mapping[str, Any]):
@@ -127,6 +132,8 @@ def is_refused(work: Callable[[], object], text: str) -> bool:
 
 def look(text: str) -> None:
     """Everything that is done with a text that comes from outside."""
+    if len(text) % 8 == 0:
+        check(Question(expression=text, purpose=PURPOSES[len(text) // 8 % 4], cursor=len(text) // 2, fields=SEEN))
     if not is_refused(lambda: work_on_tree(text), text):
         is_refused(lambda: work_on_event(text), text)
         is_refused(lambda: work_on_window(text), text)
