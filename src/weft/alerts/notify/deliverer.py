@@ -14,6 +14,7 @@ from weft.alerts.notify.lane import Lane, Tries, list_unfinished
 from weft.alerts.notify.outbox import list_waiting
 from weft.alerts.notify.resolve import resolve
 from weft.alerts.notify.settings import NotifySettings
+from weft.alerts.notify.tls import tls_context
 from weft.core.clock import Clock
 from weft.core.errors import Busy, Corrupt, Unavailable
 from weft.core.position import TopicPartition
@@ -121,6 +122,7 @@ class Deliverer:
     async def _take_up(self) -> None:
         """Begin where the last holder ended."""
         self._lanes.clear()
+        await asyncio.to_thread(tls_context)  # the first notification has no time to read certificates
         try:
             await self._directory.renew_secrets()
         except Corrupt as unreadable:  # channels with readable secrets go on; the others say so at each message

@@ -21,9 +21,10 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `fingerprint` is the same for the whole life of an alert, `transition` counts its transitions. `occasion` tells apart what
     is said more than once about one transition: '' when it happened, else why again: escalated, reminder, … (only a `reminder`
     may be left out, where it comes too soon).
-    `state` is what the alert became: firing, resolved, no_data, error and so on. `group_key` says which notifications may go out
-    together; one without it goes alone. `group_wait_us` is how long the first of a group waits for others, `group_interval_us`
-    how far two messages about it are apart; None is as the settings say. `links` lead to more, by name: `alert`, `why`, `rule`.
+    `state` is what the alert became: firing, resolved, no_data, error and so on. `group_key` says which notifications may go
+    out together; one without it goes alone. `group_wait_us` is how long the first of a group waits for others,
+    `group_interval_us` how far two messages about it are apart; None is as the settings say. `links` lead to more, by name:
+    `alert`, `why`, `rule`.
     """
 
     fingerprint: Annotated[str, Meta(min_length=1, max_length=128)]
