@@ -28,8 +28,8 @@ class Suite:
 
 
 def load_suite() -> Suite:
-    """All transcripts that Flink can be given: where a query begins later than the log is the caller's to say."""
-    return Suite([_alone(transcript) for transcript in all_transcripts() if not transcript.activations])
+    """All transcripts that Flink answers."""
+    return Suite([_alone(transcript) for transcript in all_transcripts() if transcript.not_on_flink is None])
 
 
 def _alone(transcript: Transcript) -> Transcript:

@@ -46,7 +46,7 @@ class FileTables:
             written = (
                 f"  `offset` BIGINT,\n  happened BIGINT,\n  received BIGINT,\n  `row` STRING,\n  `partition` AS {partition},\n"
             )
-            declared = declared_time(time_us="happened", received_us="received", reading=reading)
+            declared = declared_time(reading, time_us="happened", received_us="received")
             path = self._folder / reading.topic / str(partition)
             made.append(f"CREATE TEMPORARY TABLE {table} (\n{written}{declared}){self._files(path)}")
             tables.append(f"SELECT * FROM {table}")

@@ -71,16 +71,48 @@ def answer(transcript: Transcript) -> Answers:
     late: dict[tuple[int, int], list[str]] = defaultdict(list)
     for query in transcript.queries:
         shape = shape_of(query)
-        wanted = [event for event in seen if _is_wanted(query, event.entry)]
-        windows = _windows(shape, query, wanted).items()
-        results[query["name"]] = sorted(
-            (result for window, events in windows for result in _revisions(query, shape, window, events, watermark_us)),
-            key=order,
-        )
+        begun = _begun(transcript, query["name"])
+        wanted = [event for event in seen if begun.counts(event.entry) and _is_wanted(query, event.entry)]
+        found: list[dict[str, Any]] = []
+        for window, events in _windows(shape, query, wanted).items():
+            if begun.answers(window[1]):
+                found += _revisions(query, shape, window, events, watermark_us)
+        results[query["name"]] = sorted(found, key=order)
         for event in wanted:
             if _is_late(shape, event):
                 late[event.entry.partition, event.entry.offset].append(query["name"])
     return Answers(results, [Late(*place, tuple(sorted(names))) for place, names in sorted(late.items())])
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where in the log a query began, and the largest time ahead of that."""
+
+    offsets: Mapping[int, int]
+    newest_us: int
+
+    def counts(self, entry: Entry) -> bool:
+        """Whether an event came after that."""
+        return entry.offset >= self.offsets.get(entry.partition, 0)
+
+    def answers(self, start_us: int) -> bool:
+        """Whether a window began after that."""
+        return start_us > self.newest_us
+
+
+def _begun(transcript: Transcript, query: str) -> Begun:
+    offsets = transcript.activations.get(query, {})
+    ahead = [
+        entry
+        for entries in transcript.partitions.values()
+        for entry in entries
+        if entry.offset < offsets.get(entry.partition, 0)
+    ]
+    return Begun(offsets, max((entry.time_us for entry in ahead if _moves_time(entry)), default=BEGINNING_US))
+
+
+def _moves_time(entry: Entry) -> bool:
+    return entry.row is None or entry.time_us <= entry.received_at_us + AHEAD_US
 
 
 def is_over(transcript: Transcript, query: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
@@ -145,7 +177,7 @@ def _watermarks(transcript: Transcript) -> tuple[list[Seen], int]:
         for entry in entries:
             if entry.row is not None:
                 seen.append(Seen(entry, newest_us - transcript.bound_us))
-            if entry.row is None or entry.time_us <= entry.received_at_us + AHEAD_US:
+            if _moves_time(entry):
                 newest_us = max(newest_us, entry.time_us)
         ends.append(newest_us - transcript.bound_us)
     return seen, min(ends)

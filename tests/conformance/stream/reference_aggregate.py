@@ -18,8 +18,10 @@ def aggregate(text: str, entries: Sequence[Entry], value_of: ValueOf, seconds: f
     return _value(parse(text), entries, value_of, seconds)
 
 
-def _value(node: Node, entries: Sequence[Entry], value_of: ValueOf, seconds: float) -> Value:  # noqa: PLR0911 - one for each form
+def _value(node: Node, entries: Sequence[Entry], value_of: ValueOf, seconds: float) -> Value:  # noqa: C901, PLR0911 - one for each form
     match node:
+        case ("call", name, ("where", None, condition)):
+            return _value(("where", ("call", name), condition), entries, value_of, seconds)
         case ("where", inner, condition):
             return _value(inner, [entry for entry in entries if _of(condition, entry, value_of) is True], value_of, seconds)
         case ("arithmetic", sign, one, other):
@@ -28,8 +30,12 @@ def _value(node: Node, entries: Sequence[Entry], value_of: ValueOf, seconds: flo
             return value
         case ("name", name):
             return _metric(name, entries, value_of, seconds)
-        case ("call", "count", *arguments):
-            return _count(arguments[0], entries, value_of) if arguments else len(entries)
+        case ("call", "count"):
+            return len(entries)
+        case ("call", "count", ("where", value, condition)):
+            return _value(("where", ("call", "count", value), condition), entries, value_of, seconds)
+        case ("call", "count", value):
+            return sum(_of(value, entry, value_of) is not None for entry in entries)
         case ("call", "ratio", one, other):
             return _ratio((one, other), entries, value_of)
         case ("call", "rate"):
@@ -47,7 +53,7 @@ def _over_values(node: Node, entries: Sequence[Entry], value_of: ValueOf, second
     if name == "rate":
         return _growth([value for value in values if is_number(value)], seconds)
     if name.startswith("p"):
-        return _percentile(float(name[1:]) / 100, [value for value in values if is_number(value)])
+        return _percentile(Fraction(name[1:]) / 100, [value for value in values if is_number(value)])
     return _AGGREGATES[name](values)
 
 
@@ -63,19 +69,13 @@ def _growth(numbers: Sequence[float], seconds: float) -> Value:
     return math.fsum(grown) / seconds
 
 
-def _percentile(share: float, numbers: Sequence[float]) -> Value:
+def _percentile(share: Fraction, numbers: Sequence[float]) -> Value:
     """The least value that so many are not above."""
     return sorted(numbers)[max(math.ceil(share * len(numbers)) - 1, 0)] if numbers else None
 
 
 def _of(node: Node, entry: Entry, value_of: ValueOf) -> Value:
     return evaluate(node, lambda name: value_of(entry, name))
-
-
-def _count(node: Node, entries: Sequence[Entry], value_of: ValueOf) -> int:
-    if node[0] == "where":
-        return sum(_of(node[2], entry, value_of) is True for entry in entries)
-    return sum(_of(node, entry, value_of) is not None for entry in entries)
 
 
 def _ratio(arguments: Sequence[Node], entries: Sequence[Entry], value_of: ValueOf) -> Value:

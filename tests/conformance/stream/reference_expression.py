@@ -16,11 +16,15 @@ _TOKEN: Final = re.compile(
     r"""\s*(?:
     (?P<number>(?:\d+\.\d+|\d+)(?:[eE][+-]?\d+)?(?P<unit>[smhd](?![\w.])|%)?)
   | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-  | (?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\["[^"]+"\])*)
+  | (?P<name>p\d+(?:\.\d+)?(?=\()|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\["[^"]+"\])*)
   | (?P<sign>==|!=|<=|>=|&&|\|\||[-+*/%<>!()\[\],])
 )""",
     re.VERBOSE,
 )
+ATTRIBUTES: Final = frozenset(
+    ("id", "type", "source", "subject", "time", "received_at", "severity", "user_id", "session_id", "correlation_id", "topic")
+)
+"""Names whose kind is known; what a field of `data` is, is said by what it is used with."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
 _COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
@@ -238,6 +242,8 @@ def _in(node: Node, name: Callable[[str], Value]) -> Value:
 
 def _call(node: Node, name: Callable[[str], Value]) -> Value:
     values = [evaluate(argument, name) for argument in node[2:]]
+    if node[1] in ("number", "text") and node[2][0] == "name" and node[2][1] not in ATTRIBUTES:
+        return as_number(values[0]) if node[1] == "number" else values[0] if isinstance(values[0], str) else None
     if node[1] == "coalesce":
         return next((value for value in values if value is not None), None)
     if node[1] == "is_null":

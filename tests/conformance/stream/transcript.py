@@ -71,6 +71,8 @@ class Transcript:
     expected: Answers
     activations: Mapping[str, Mapping[int, int]]
     """For queries that begin later: the offset of each partition where they do."""
+    not_on_flink: str | None = None
+    """Why Flink does not answer so, where it does not."""
     rounded: bool = False
     """Whether sums of floats are in it, which Flink may round differently in the last digit."""
 
@@ -100,6 +102,7 @@ class Transcript:
                 query: {int(partition): offset for partition, offset in offsets.items()}
                 for query, offsets in written.get("activations", {}).items()
             },
+            not_on_flink=written.get("not_on_flink"),
             rounded=written.get("rounded", False),
         )
 
@@ -180,7 +183,7 @@ def log_batch(topic: str, entries: Sequence[Entry], newest_us: int | None) -> Lo
         partition=first.partition,
         first_offset=first.offset,
         rows=b",".join(json.dumps(entry.row, ensure_ascii=False).encode() for entry in events),
-        ids=[f"{entry.partition}-{entry.offset}" for entry in events],
+        ids=[(entry.row or {}).get("id") or f"{entry.partition}-{entry.offset}" for entry in events],
         times_us=np.array([entry.time_us for entry in events], dtype=np.int64),
         received_at_us=np.array([entry.received_at_us for entry in events], dtype=np.int64),
         max_time_before_us=newest_us,

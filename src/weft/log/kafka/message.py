@@ -28,9 +28,6 @@ _PLACE: Final = struct.Struct("<IHq")
 STAMP_BYTES: Final = _STAMP.size
 RECEIVED_AT: Final = 30
 """Where in a stamp the moment stands at which Weft took the events in, for readers that know no struct."""
-PLACE_BYTES: Final = _PLACE.size
-TIME_AT: Final = 6
-"""Where in a place the time of the event stands."""
 _PLACES: Final = np.dtype([("index", "<u4"), ("cut", "<u2"), ("time", "<i8")])
 _TEXT_MIN_US: Final = -62_135_596_800_000_000
 _TEXT_MAX_US: Final = 253_402_300_800_000_000
@@ -167,7 +164,9 @@ def _added(head: _Head, event_id: str, time: bytes | None) -> bytes:
 
 def tick_headers(stamp: Stamp, time_us: int) -> Headers:
     """The headers of a tick; its message has no value."""
-    return [(STAMP, stamp.pack()), (PLACE, _PLACE.pack(0, 0, time_us))]
+    (time,) = _time_texts(np.array([time_us], dtype=np.int64))
+    headers: Headers = [(STAMP, stamp.pack()), (PLACE, _PLACE.pack(0, 0, time_us))]
+    return headers if time is None else [*headers, ("ce_time", time)]
 
 
 def _time_texts(times_us: Int64s) -> Sequence[bytes | None]:

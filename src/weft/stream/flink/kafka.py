@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from weft.core.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US
-from weft.log.kafka.message import PLACE, PLACE_BYTES, RECEIVED_AT, STAMP, STAMP_BYTES, TIME_AT
+from weft.core.times import SECOND_US
+from weft.core.watermark import MAX_AHEAD_US
+from weft.log.kafka.message import RECEIVED_AT, STAMP, STAMP_BYTES
 from weft.stream.flink.log_order import Reading, declared_time
 from weft.stream.flink.text import integer, name, text
 
 _BYTES: Final = text("".join(map(chr, range(256))))
-_WRITTEN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+_WRITTEN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+_SAID: Final = (
+    "COALESCE(CAST(headers['ce_time'] AS STRING), JSON_VALUE(`row`, 'lax $.time'), JSON_VALUE(`row`, 'lax $.timestamp'))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class KafkaTables:
             "written_at TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
         )
         written = "".join(f"  {column},\n" for column in columns)
-        declared = declared_time(time_us=_time_us(), received_us=_received_us(), reading=reading)
+        declared = declared_time(reading, time_us=_time_us(), received_us=_received_us(), counted_us=_counted_us())
         return [f"CREATE TEMPORARY TABLE {self.table(reading)} (\n{written}{declared}){_with(options)}"]
 
     @staticmethod
@@ -79,52 +83,42 @@ def _header(header: str) -> str:
     return f"DECODE(headers[{text(header)}], 'ISO-8859-1')"
 
 
-def _int64(packed: str, at: int) -> str:
+def _int64(header: str, at: int) -> str:
     """Eight bytes of a header as a whole number, the least significant first; the last one carries the sign."""
-    digits = (f"CAST(INSTR({_BYTES}, SUBSTRING({packed} FROM {at + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8))
+    digits = (
+        f"CAST(INSTR({_BYTES}, SUBSTRING({_header(header)} FROM {at + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8)
+    )
     return " + ".join(f"{digit} * {integer(256**byte)}" for byte, digit in enumerate(digits))
-
-
-def _is_ours() -> str:
-    lengths = ((STAMP, STAMP_BYTES), (PLACE, PLACE_BYTES))
-    return " AND ".join(f"CHAR_LENGTH({_header(header)}) = {size}" for header, size in lengths)
 
 
 def _received_us() -> str:
     """When Weft took an event in; of what others wrote when Kafka did, to the millisecond."""
-    return f"CASE WHEN {_is_ours()} THEN {_int64(_header(STAMP), RECEIVED_AT)} ELSE {_written_us()} END"
+    return f"CASE WHEN CHAR_LENGTH({_header(STAMP)}) = {STAMP_BYTES} THEN {_int64(STAMP, RECEIVED_AT)} ELSE {_written_us()} END"
 
 
 def _written_us() -> str:
+    """When Kafka says a message was written, to the millisecond."""
     milliseconds = "EXTRACT(MILLISECOND FROM written_at)"
     return f"(EXTRACT(EPOCH FROM written_at) * {integer(SECOND_US)} + {milliseconds} * {integer(1000)})"
 
 
 def _time_us() -> str:
-    """When it happened: as Weft read it; of what others wrote as it says itself, else when Kafka took it in."""
-    said = "COALESCE(JSON_VALUE(`row`, 'lax $.time'), JSON_VALUE(`row`, 'lax $.timestamp'))"
-    return (
-        f"CASE WHEN {_is_ours()} THEN {_int64(_header(PLACE), TIME_AT)} ELSE COALESCE({parsed_us(said)}, {_written_us()}) END"
-    )
+    """When it happened: as a header of Weft's says; of what others wrote as it says itself, else when Kafka took it in."""
+    return f"CASE WHEN REGEXP({_SAID}, {text(_WRITTEN)}) THEN {_parsed_us(_SAID)} ELSE {_written_us()} END"
 
 
-def parsed_us(said: str) -> str:
-    """The microseconds of an RFC 3339 text; null where it is none."""
+def _counted_us() -> str:
+    """The time of an event where it moves the watermark. Flink compiles it for every reading, so it is as short as can be.
 
-    def part(first: int, size: int) -> str:
-        return f"CAST(SUBSTRING({said} FROM {first} FOR {size}) AS BIGINT)"
+    Kafka knows when Weft took an event in to the millisecond below: who is within that of being too far ahead moves no
+    watermark here, so that windows close no earlier than they should. A text that says no time is taken for 1970.
+    """
+    happened = f"COALESCE({_parsed_us(_SAID)}, {_written_us()})"
+    return f"CASE WHEN {happened} <= {_written_us()} + {integer(MAX_AHEAD_US)} THEN {happened} END"
 
-    days = f"CAST(TIMESTAMPDIFF(DAY, DATE '1970-01-01', TRY_CAST(SUBSTRING({said} FROM 1 FOR 10) AS DATE)) AS BIGINT)"
-    fraction = f"CAST(RPAD(SUBSTRING(REGEXP_EXTRACT({said}, '[.]([0-9]+)', 1) FROM 1 FOR 6), 6, '0') AS BIGINT)"
-    offset = f"REGEXP_EXTRACT({said}, '([+-][0-9]{{2}}:[0-9]{{2}})$', 1)"
-    sign, hours, minutes = (f"SUBSTRING({offset} FROM {first} FOR {size})" for first, size in ((1, 1), (2, 2), (5, 2)))
-    terms = (
-        f"{days} * {integer(DAY_US)}",
-        f"{part(12, 2)} * {integer(HOUR_US)}",
-        f"{part(15, 2)} * {integer(MINUTE_US)}",
-        f"{part(18, 2)} * {integer(SECOND_US)}",
-        f"COALESCE({fraction}, {integer(0)})",
-        f"COALESCE(CAST({sign} || {hours} AS BIGINT) * {integer(-HOUR_US)}, {integer(0)})",
-        f"COALESCE(CAST({sign} || {minutes} AS BIGINT) * {integer(-MINUTE_US)}, {integer(0)})",
-    )
-    return f"CASE WHEN REGEXP({said}, {text(_WRITTEN)}) THEN {' + '.join(terms)} END"
+
+def _parsed_us(said: str) -> str:
+    """The microseconds of an RFC 3339 text."""
+    whole = f"UNIX_TIMESTAMP(REGEXP_REPLACE({said}, '[.][0-9]+', ''), 'yyyy-MM-dd''T''HH:mm:ssXXX') * {integer(SECOND_US)}"
+    fraction = f"CAST(RPAD(REGEXP_EXTRACT({said}, '[.]([0-9]{{1,6}})', 1), 6, '0') AS BIGINT)"
+    return f"{whole} + COALESCE({fraction}, {integer(0)})"

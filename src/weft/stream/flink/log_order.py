@@ -33,15 +33,18 @@ def moment(sql: str) -> str:
     return f"{EPOCH} + {sql} * INTERVAL '0.001' SECOND"
 
 
-def declared_time(*, time_us: str, received_us: str, reading: Reading) -> str:
-    """The columns every table over a topic has beside what was written: when events happened, and how far time has come."""
+def declared_time(reading: Reading, *, time_us: str, received_us: str, counted_us: str = COUNTED) -> str:
+    """The columns every table over a topic has beside what was written: when events happened, and how far time has come.
+
+    `counted_us` is the time of an event where it moves the watermark.
+    """
     behind_us = integer(reading.bound_us + reading.slack_us)
     lines = (
         f"time_us AS {time_us}",
         f"received_us AS {received_us}",
         f"moment AS {moment(f'({time_us})')}",
         "passed AS PROCTIME()",
-        f"WATERMARK FOR moment AS {moment(f'({COUNTED} - {behind_us})')}",
+        f"WATERMARK FOR moment AS {moment(f'({counted_us} - {behind_us})')}",
     )
     return "".join(f"  {line},\n" for line in lines).removesuffix(",\n") + "\n"
 

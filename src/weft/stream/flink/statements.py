@@ -65,6 +65,8 @@ def script(
         "SET 'pipeline.name' = 'weft'",
         "SET 'table.local-time-zone' = 'UTC'",
         f"SET 'execution.checkpointing.interval' = '{checkpoint_s} s'",
+        # What queries have in common is planned once, not once for each.
+        "SET 'table.optimizer.reuse-optimize-block-with-digest-enabled' = 'true'",
     ]
     statements += [statement for declared in readings.values() for statement in declared]
     statements += [tables.sink(plan.query.results_topic) for plan, _ in answered]
