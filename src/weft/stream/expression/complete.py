@@ -1,6 +1,5 @@
 """Completions: what could stand at a place of an expression that is still being typed."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
@@ -18,11 +17,7 @@ from weft.stream.expression.write import write_text
 MOST: Final = 50
 """How many completions are offered at most."""
 
-_WORD: Final = re.compile(r"[^\W\d]\w*+(?:\.\w*+)*+\Z")
-_TEXT: Final = re.compile(r"[\"']([^\"'\\]{0,256})\Z")
-_OPERAND_BEFORE: Final = frozenset(
-    {"and", "or", "not", "in", "where", "(", ",", "[", "=", "==", "!=", "<", "<=", ">", ">="}
-) | set("+-*/%")
+_OPERAND_BEFORE: Final = frozenset({"and", "or", "not", "in", "where", "==", "!=", "<=", ">=", *"([,.<>+-*/%"})
 _FOLLOWING: Final = (
     ("and", "both must be true"),
     ("or", "one must be true"),
@@ -54,6 +49,13 @@ class Completion(msgspec.Struct, frozen=True):
     signature: str | None = None
 
 
+class _Offer(NamedTuple):
+    text: str
+    sort: Sort
+    sentence: str
+    signature: str | None = None
+
+
 class _Place(NamedTuple):
     """Where the cursor is: what was begun there, and what stands before it."""
 
@@ -75,33 +77,37 @@ def complete(text: str, cursor: int, *, events: Names, window: Names | None = No
 
 def _place(before: str) -> _Place | None:
     """None where nothing can be said, such as after a sign that means nothing."""
-    match = _TEXT.search(before) if _inside_text(before) else _WORD.search(before)
-    begun = match.group() if match else ""
+    start = _word_start(before)
     try:
-        found = tokens(before[: len(before) - len(begun)])[:-1]
-    except Invalid:
-        return None
-    return _Place(begun, found, len(before) - len(begun) + 1)
-
-
-def _inside_text(before: str) -> bool:
-    try:
-        tokens(before)
+        found = tokens(before[:start])[:-1]
     except Invalid as wrong:
-        return wrong.details.get("expected") in {'"', "'"}
-    return False
+        if wrong.details.get("expected") not in {'"', "'"}:
+            return None
+        start = wrong.details["column"] - 1  # of the text that is still open
+        found = tokens(before[:start])[:-1]
+    return _Place(before[start:], found, start + 1)
 
 
-def _offered(place: _Place, events: Names, window: Names | None) -> Iterator[tuple[str, Sort, str, str | None]]:
-    """Everything that may stand there, as text, sort, sentence and signature."""
+def _word_start(before: str) -> int:
+    """Where the word begins that ends here, dots inside it included."""
+    start = len(before)
+    while start and (before[start - 1].isalnum() or before[start - 1] in "_."):
+        start -= 1
+    while start < len(before) and not (before[start].isalpha() or before[start] == "_"):
+        start += 1
+    return start
+
+
+def _offered(place: _Place, events: Names, window: Names | None) -> Iterator[_Offer]:
+    """Everything that may stand there."""
     if place.begun[:1] in {'"', "'"}:
         return
     last = place.before[-1] if place.before else None
-    if last is not None and last.text not in _OPERAND_BEFORE and last.text != ".":
+    if last is not None and last.text not in _OPERAND_BEFORE:
         for word, sentence in _FOLLOWING:
-            yield word, "word", sentence, None
+            yield _Offer(word, "word", sentence)
         if window is not None and (last.text == ")" or last.text in METRICS):
-            yield "where", "word", "only events of which this is true", None
+            yield _Offer("where", "word", "only events of which this is true")
         return
     if window is None or _is_inside_aggregate(place.before):
         yield from _names(events)
@@ -110,25 +116,25 @@ def _offered(place: _Place, events: Names, window: Names | None) -> Iterator[tup
     if window is not None and _enclosing(place.before) == RATIO:
         yield from _names(events)
     for function in FUNCTIONS.values():
-        yield f"{function.name}(", "function", function.sentence, f"{function.signature} -> {function.gives}"
+        yield _Offer(f"{function.name}(", "function", function.sentence, f"{function.signature} -> {function.gives}")
     if last is None or last.text in {"and", "or", "(", "where"}:
-        yield "not", "word", "the opposite", None
+        yield _Offer("not", "word", "the opposite")
 
 
-def _names(names: Names) -> Iterator[tuple[str, Sort, str, str | None]]:
+def _names(names: Names) -> Iterator[_Offer]:
     for candidate in names.candidates():
-        yield candidate.name, "name", candidate.sentence, candidate.kind
+        yield _Offer(candidate.name, "name", candidate.sentence, candidate.kind)
 
 
-def _over_window(names: Names) -> Iterator[tuple[str, Sort, str, str | None]]:
+def _over_window(names: Names) -> Iterator[_Offer]:
     yield from _names(names)
     for metric in METRICS.values():
-        yield metric.name, "metric", metric.sentence, metric.text
+        yield _Offer(metric.name, "metric", metric.sentence, metric.text)
     for aggregate in AGGREGATES.values():
-        yield f"{aggregate.name}(", "aggregate", aggregate.sentence, f"{aggregate.signature} -> {aggregate.gives}"
+        yield _Offer(f"{aggregate.name}(", "aggregate", aggregate.sentence, f"{aggregate.signature} -> {aggregate.gives}")
 
 
-def _values(place: _Place) -> list[tuple[str, Sort, str, str | None]]:
+def _values(place: _Place) -> list[_Offer]:
     """Values that are usual for the name before a comparison."""
     words = [token.text for token in place.before]
     name: str | None = None
@@ -137,7 +143,7 @@ def _values(place: _Place) -> list[tuple[str, Sort, str, str | None]]:
     elif "in" in words and "[" in words and "]" not in words[_last(words, "[") :]:
         name = next((word for word in reversed(words[: _last(words, "in")]) if word != "not"), None)
     usual: Iterable[str] = {"severity": SEVERITIES, "type": BUILT_IN}.get(name or "", ())
-    return [(write_text(value), "value", f"a usual {name}", None) for value in usual]
+    return [_Offer(write_text(value), "value", f"a usual {name}") for value in usual]
 
 
 def _last(words: list[str], word: str) -> int:
@@ -173,11 +179,16 @@ def _open_calls(before: list[Token]) -> list[str]:
     return [name for name in calls if name]
 
 
-def _fitting(place: _Place, offered: Iterable[tuple[str, Sort, str, str | None]]) -> Iterator[Completion]:
+def _fitting(place: _Place, offered: Iterable[_Offer]) -> Iterator[Completion]:
     """Those that go on from what was begun: first those that begin so, then those that have it inside."""
     begun = place.begun.lower().lstrip("\"'")
-    all_offered = list(dict.fromkeys(offered))
-    first = [entry for entry in all_offered if entry[0].lower().lstrip('"').startswith(begun)]
-    inside = [entry for entry in all_offered if entry not in first and begun in entry[0].lower()]
-    for text, sort, sentence, signature in first + (inside if begun else []):
-        yield Completion(text, sort, sentence, place.column, len(place.begun), signature)
+    first: list[_Offer] = []
+    inside: list[_Offer] = []
+    for offer in dict.fromkeys(offered):
+        text = offer.text.lower().lstrip('"')
+        if text.startswith(begun):
+            first.append(offer)
+        elif begun in text:
+            inside.append(offer)
+    for offer in first + inside:
+        yield Completion(offer.text, offer.sort, offer.sentence, place.column, len(place.begun), offer.signature)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from weft.stream.custom import find_custom
+
 QUANTILE: Final = "p50"
 """The name under which the table explains p50, p99, p99.9 and the like."""
 
@@ -242,5 +244,14 @@ def find_quantile(name: str) -> float | None:
 
 
 def find_aggregate(name: str) -> AggregateFunction | None:
-    """The aggregate of this name, any percentile included."""
-    return AGGREGATES[QUANTILE] if find_quantile(name) is not None else AGGREGATES.get(name)
+    """The aggregate of this name: any percentile included, and those that other packages bring."""
+    if find_quantile(name) is not None:
+        return AGGREGATES[QUANTILE]
+    return AGGREGATES.get(name) or (None if name in FUNCTIONS or name in METRICS else _find_custom(name))
+
+
+def _find_custom(name: str) -> AggregateFunction | None:
+    custom = find_custom(name)
+    if custom is None:
+        return None
+    return AggregateFunction(name, ("number",), "number", custom.sentence, custom.phrase, f"{name}(data.value) > 1")
