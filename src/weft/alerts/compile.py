@@ -66,6 +66,11 @@ class Compiled:
     expected: frozenset[tuple[str | None, ...]]
     meaning: str
 
+    @property
+    def revises(self) -> bool:
+        """Whether a window that was answered may be answered again, differently."""
+        return self.query is not None and self.query.emit == "revisions"
+
     def life(self, key: Mapping[str, str | None]) -> Life:
         """How alerts of this key live: data is due where it is expected."""
         if tuple(key.values()) in self.expected:

@@ -151,8 +151,10 @@ class Judging:
 
 
 def _matters(entry: Entry, judged: Judged, compiled: Compiled) -> bool:
-    """Whether there is anything to remember: most keys of most rules are fine, and nothing is kept of them."""
-    if entry.row is not None or judged.seen.is_true:
+    """Whether there is anything to remember: most keys of most rules are fine, and nothing is kept of them.
+
+    Where late events may change a window, what it said has to be known."""
+    if entry.row is not None or judged.seen.is_true or compiled.revises:
         return True
     return compiled.policy.timing.watched or tuple(entry.key.values()) in compiled.expected
 

@@ -368,7 +368,7 @@ class Life:
         state, told = step.state, step.state.told
         kind = _kind_of(state.status)
         if told is None:
-            if self._speak_due_us(state) <= step.now_us:
+            if step.amends or self._speak_due_us(state) <= step.now_us:
                 self._tell(step, "amended" if step.amends else kind)
         elif step.amends and step.transitions:
             self._tell(step, "amended")

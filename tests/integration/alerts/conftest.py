@@ -1,5 +1,7 @@
 """A court: a real log and database, rules, and a judge that works when it is told to. Results come from the test."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +38,7 @@ from weft.stream.catalogue import Catalogue
 from weft.stream.engine.taken import Result
 from weft.stream.publish import answer_of
 from weft.testing.clock import ManualClock
-from weft.testing.factories import NOON_US
+from weft.testing.factories import NOON_US, make_batch
 
 
 @dataclass(kw_only=True)
@@ -148,10 +150,25 @@ class Court:
         return [event["change"] for event in await self.events() if "change" in event]
 
 
+@pytest.fixture(scope="session")
+def empty_books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of today's schema to copy: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("books") / "weft.db"
+
+    async def make() -> None:
+        database = Database(f"sqlite:///{path}")
+        await migrate(database)
+        await database.close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_books: Path) -> str:
     """Where the court keeps its books."""
     if request.param == "sqlite":
+        shutil.copy(empty_books, tmp_path / "weft.db")
         return f"sqlite:///{tmp_path / 'weft.db'}"
     return str(request.getfixturevalue("postgres_server").create_database())
 
@@ -176,6 +193,7 @@ async def court(tmp_path: Path, database_url: str) -> AsyncIterator[Court]:
         judge = Judge(bench, checks)
         lease = Lease(database, "alerts", clock=clock)
         await lease.acquire()
+        await log.append(make_batch(1, topic="events"))
         tenure = Tenure(bench, lease)
         await tenure.begin()
         await tenure.reload()

@@ -43,7 +43,7 @@ class Model:
             run = self.run()
             self.active = self.active or run[-1] - run[0] >= self.hold
             self.no_data = self.ended = False
-        elif (self.active and end - max(at for at, said in self.windows if said) >= self.keep) or (self.no_data and not self.active):
+        elif self.no_data if not self.active else end - max(at for at, said in self.windows if said) >= self.keep:
             self.finish()
         else:
             self.no_data = False

@@ -1,0 +1,34 @@
+"""A process that judges until it is killed. Preloaded and forked, so that a round costs no imports."""
+
+import asyncio
+
+from weft.alerts.counts import Counts
+from weft.alerts.judge import Judge
+from weft.alerts.rulebook import Rulebook
+from weft.alerts.settings import AlertsSettings
+from weft.alerts.tenure import Bench
+from weft.core.clock import SystemClock
+from weft.core.verdict import CheckRegister
+from weft.db.database import Database
+from weft.log.settings import LogSettings
+from weft.log.sqlite import SqliteLog
+from weft.stream.catalogue import Catalogue
+
+
+def judge_until_killed(log_url: str, database_url: str) -> None:
+    """What the forked process does."""
+    asyncio.run(_judge(log_url, database_url))
+
+
+async def _judge(log_url: str, database_url: str) -> None:
+    clock, database = SystemClock(), Database(database_url)
+    async with SqliteLog(log_url, settings=LogSettings(), clock=clock) as log:
+        bench = Bench(
+            database=database,
+            log=log,
+            rulebook=Rulebook(database, Catalogue(database, log, clock), clock),
+            clock=clock,
+            settings=AlertsSettings(built_in_rules=False, look_interval_s=0.05, flap_window_s=0.1),
+            counts=Counts(),
+        )
+        await Judge(bench, CheckRegister()).run(lambda: None)
