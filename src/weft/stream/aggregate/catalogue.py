@@ -9,11 +9,13 @@ from weft.stream.aggregate.deviation import Deviation
 from weft.stream.aggregate.distinct import Distinct
 from weft.stream.aggregate.edge import Delta, Edge
 from weft.stream.aggregate.extreme import Extreme
+from weft.stream.aggregate.foreign import Foreign
 from weft.stream.aggregate.growth import Growth
 from weft.stream.aggregate.quantile import Quantiles
 from weft.stream.aggregate.sum import Sum
 from weft.stream.aggregate.tally import Tally
 from weft.stream.column import Kind
+from weft.stream.custom import find_custom
 from weft.stream.expression.functions import find_quantile
 
 COUNT: Final = "count"
@@ -41,11 +43,14 @@ def tally_name(function: str, kind: Kind | None) -> str:
         return "sum"
     if find_quantile(function) is not None:
         return "quantiles"
-    if function not in _TALLIES:
+    if function not in _TALLIES and find_custom(function) is None:
         raise Unsupported(f"this engine has no aggregate '{function}'")
     return function
 
 
 def new_tally(name: str, kind: Kind | None) -> Tally:
     """An empty tally."""
-    return Count() if kind is None else _TALLIES[name](kind)
+    if kind is None:
+        return Count()
+    custom = None if name in _TALLIES else find_custom(name)
+    return _TALLIES[name](kind) if custom is None else Foreign(custom)
