@@ -4,26 +4,43 @@ What runs in the fork is the installed program from its first line on; only the 
 times. The parent writes each one's exit code into a file named for its process id.
 """
 
+import gc
 import json
 import os
 import random
 import signal
 import sys
 import traceback
-from importlib.metadata import entry_points
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-import weft.app.start  # noqa: F401 - imported once, for all
+from sqlalchemy.orm import configure_mappers
+
 from weft.cli.main import main
+from weft.core.adapters import adapter_schemes
+
+IMPORTED_LATER = (
+    "aiosqlite",
+    "httpx",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "typer._adapters",
+    "weft.app.start",
+    "weft.db.move",
+)
+"""What the program imports only when it comes to it: imported once, for all."""
 
 
 def serve(exits: Path) -> None:
     """Fork one process for each request on standard input."""
-    for port in ("weft.log", "weft.store"):
-        for adapter in entry_points(group=port):
+    for name in IMPORTED_LATER:
+        import_module(name)
+    for port in ("log", "store", "cache"):
+        for adapter in adapter_schemes(port).values():
             adapter.load()
+    configure_mappers()
+    gc.freeze()  # no fork looks for garbage in what all share
 
     def reap(_number: int, _frame: FrameType | None) -> None:
         while True:
@@ -44,6 +61,7 @@ def serve(exits: Path) -> None:
         if pid == 0:
             become(json.loads(line))
         print(pid, flush=True)
+    gc.unfreeze()  # else DuckDB says at exit that it leaked everything
 
 
 def become(request: dict[str, Any]) -> NoReturn:
