@@ -3,6 +3,7 @@
 Binding strength, weakest first: `or`, `and`, `not`, comparisons and `in` (which do not chain), `+ -`, `* / %`, the sign.
 """
 
+import re
 from typing import Final, NoReturn, cast
 
 from weft.stream.expression.fault import excerpt, fault
@@ -34,6 +35,7 @@ MAX_NODES: Final = 200
 RATIO: Final = "ratio"  # what it takes may have conditions of their own
 
 _COMPARATORS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_UNFIT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _VALUES: Final = frozenset({"true", "false", "null"})
 _ADDING: Final = frozenset({"+", "-"})
 _MULTIPLYING: Final = frozenset({"*", "/", "%"})
@@ -46,9 +48,9 @@ def parse(text: str) -> Node:
         raise fault(
             f"an expression has at most {MAX_LENGTH} characters, this one {len(text)}", text[:MAX_LENGTH], MAX_LENGTH + 1
         )
-    for at, sign in enumerate(text):
-        if (sign < " " and sign not in "\t\r\n") or "\ud800" <= sign <= "\udfff":
-            raise fault(f"{sign!r} is no character of an expression", text, at + 1)
+    unfit = _UNFIT.search(text)
+    if unfit is not None:
+        raise fault(f"{unfit.group()!r} is no character of an expression", text, unfit.start() + 1)
     if not text.strip():
         raise fault("the expression is empty; write for example temperature > 30", text, 1, 0, expected=_OPERAND)
     return _Parser(text).whole()

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from weft.core.event import Event
-from weft.core.times import SECOND_US
-from weft.stream.column import Field, Reading
+from weft.stream.column import Reading
 from weft.stream.expression.scalar import finite
 from weft.stream.expression.typed import Value
 
@@ -44,18 +42,3 @@ def _texts(value: object) -> tuple[str, ...] | None:
         return None
     texts = tuple(cast("Sequence[object]", value))
     return cast("tuple[str, ...]", texts) if all(isinstance(text, str) for text in texts) else None
-
-
-def event_values(event: Event, fields: frozenset[Field]) -> dict[str, object]:
-    """What an event says under these names, for looking at one event by itself."""
-    return {field.name: _found(event, field.path) for field in fields}
-
-
-def _found(event: Event, path: tuple[str, ...]) -> object:
-    first, *rest = path
-    if first in {"time", "received_at"}:
-        return (event.time_us if first == "time" else event.received_at_us) / SECOND_US
-    value: object = getattr(event, first)
-    for part in rest:
-        value = cast("dict[str, object]", value).get(part) if isinstance(value, dict) else None
-    return value

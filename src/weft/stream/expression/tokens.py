@@ -20,12 +20,11 @@ _MENDED: Final = {"=": "==", "===": "==", "<>": "!=", "!==": "!=", "&": "and", "
 
 # Every quantifier is possessive or stands over one class of characters, so that matching is linear in the text.
 _TOKEN: Final = re.compile(
-    r"""\s++
-    |(?P<percentile>p[0-9]{1,2}+(?:\.[0-9]{1,3}+)?+(?=\s*+\())
+    r"""\s*+(?:(?P<percentile>p[0-9]{1,2}+(?:\.[0-9]{1,3}+)?+(?=\s*+\())
     |(?P<name>[^\W\d]\w*+)
     |(?P<number>(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+)(?P<unit>%(?![\w"'(.\[])|[^\W\d]\w*+)?+
     |(?P<text>"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+')
-    |(?P<sign>===|!==|==|!=|<=|>=|<>|=>|=<|&&|\|\||[-+*/%<>=!&|(),.\[\]])""",
+    |(?P<sign>===|!==|==|!=|<=|>=|<>|=>|=<|&&|\|\||[-+*/%<>=!&|(),.\[\]]))""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -47,20 +46,20 @@ def tokens(expression: str) -> list[Token]:
 
 
 def _scan(expression: str) -> Iterator[Token]:
-    at = 0
-    while at < len(expression):
+    at, end = 0, len(expression.rstrip())
+    while at < end:
         match = _TOKEN.match(expression, at)
         if match is None:
-            raise _unreadable(expression, at)
-        if match.lastgroup is not None:
-            yield _token(expression, match)
+            raise _unreadable(expression, len(expression) - len(expression[at:].lstrip()))
+        yield _token(expression, match)
         at = match.end()
     yield Token("end", "", len(expression) + 1, 0)
 
 
 def _token(expression: str, match: re.Match[str]) -> Token:
-    text, column = match.group(), match.start() + 1
-    kind = match.lastgroup
+    kind = "number" if match.lastgroup == "unit" else str(match.lastgroup)
+    start = match.start(kind)
+    text, column = expression[start : match.end()], start + 1
     if kind == "sign":
         if text in _MENDED:
             raise fault(
@@ -70,7 +69,7 @@ def _token(expression: str, match: re.Match[str]) -> Token:
         return Token("keyword", same, column, len(text)) if same else Token("sign", text, column, len(text))
     if kind == "text":
         return Token("text", text, column, len(text), _unquoted(expression, text, column))
-    if kind in {"number", "unit"}:
+    if kind == "number":
         return Token("number", text, column, len(text), _number(expression, match))
     return _word(text, column)
 
@@ -82,7 +81,7 @@ def _word(text: str, column: int) -> Token:
 
 
 def _number(expression: str, match: re.Match[str]) -> float:
-    digits, unit, column = match["number"], match["unit"], match.start() + 1
+    digits, unit, column = match["number"], match["unit"], match.start("number") + 1
     if len(digits) > _LONGEST_NUMBER:
         raise fault(
             f"{excerpt(digits)} is too long a number: at most {_LONGEST_NUMBER} characters", expression, column, len(digits)
@@ -97,7 +96,7 @@ def _number(expression: str, match: re.Match[str]) -> float:
     except ArithmeticError:
         value = float("inf")
     if value in {float("inf"), float("-inf")}:
-        raise fault(f"{match.group()} is too large a number", expression, column, len(match.group()))
+        raise fault(f"{digits}{unit or ''} is too large a number", expression, column, match.end() - column + 1)
     return value
 
 

@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from tests.unit.stream.expression.columns import columns_of, values_of
 from tests.unit.stream.expression.written import EVENTS, Written, conditions, numbers, texts
-from weft.core.event import Event
 from weft.stream.expression.bind import bind, bind_condition
 from weft.stream.expression.evaluate import evaluate, evaluate_row, select, trace
 from weft.stream.expression.names import EventNames
-from weft.stream.expression.read import event_values
 
 EXPRESSIONS = st.one_of(conditions(3), numbers(3), texts(2))
 
@@ -140,21 +138,3 @@ def test_a_trace_ends_where_the_row_does(written: Written, event: Mapping[str, A
     found = trace(expression, event)
     assert found.value == evaluate_row(expression, event)
     assert found.steps[0].value == found.value
-
-
-def test_an_event_is_read_by_its_names() -> None:
-    event = Event(
-        id="1",
-        type="reading",
-        source="lab/a",
-        topic="events",
-        time_us=1_500_000,
-        received_at_us=2_000_000,
-        tags=("night",),
-        data={"gyro-x": {"rms": 2}, "list": [1]},
-        metadata={"site": "B"},
-    )
-    expression = bind_condition(
-        'data["gyro-x"].rms == 2 and time == 1.5 and metadata.site == "B" and "night" in tags and is_null(data.list.x)'
-    )
-    assert evaluate_row(expression, event_values(event, expression.fields)) is True

@@ -12,7 +12,6 @@ import pytest
 
 from tests.unit.stream.expression.columns import columns_of
 from weft.core.errors import Invalid
-from weft.core.event import Event
 from weft.stream.column import Field, Kind
 from weft.stream.expression.bind import bind_condition
 from weft.stream.expression.check import Purpose, Question, check
@@ -20,7 +19,6 @@ from weft.stream.expression.evaluate import evaluate, evaluate_row, trace
 from weft.stream.expression.functions import AGGREGATES, FUNCTIONS, METRICS
 from weft.stream.expression.names import ATTRIBUTES, OBJECTS
 from weft.stream.expression.parser import MAX_LENGTH, parse
-from weft.stream.expression.read import event_values
 from weft.stream.expression.split import split_condition
 from weft.stream.expression.typed import fields_of
 from weft.stream.expression.write import write
@@ -77,9 +75,7 @@ class Watched(Mapping[str, Any]):
         return len(self._values)
 
 
-EVENT = Event(
-    id="1", type="reading", source="lab", topic="events", time_us=1, received_at_us=2, tags=("a",), data={"a": 1, "x": "b"}
-)
+EVENT = {"id": "1", "type": "reading", "source": "lab", "time": 1.0, "tags": ["a"], "data.a": 1, "data.x": "b"}
 
 
 def typed_text(chance: random.Random) -> str:
@@ -147,7 +143,7 @@ def work_on_tree(text: str) -> None:
 def work_on_event(text: str) -> None:
     expression = bind_condition(text)
     check_fields(expression.fields)
-    values = Watched(event_values(EVENT, expression.fields))
+    values = Watched(EVENT)
     result = evaluate_row(expression, values)
     assert values.asked <= {field.name for field in expression.fields}
     assert result in {True, False, None}
