@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -171,7 +172,8 @@ async def test_nobody_is_led_anywhere_else(name: str, sink: HttpSink) -> None:
 
 
 @pytest.mark.parametrize("name", HTTP_KINDS)
-async def test_no_secret_is_said_or_raised(name: str, sink: HttpSink) -> None:
+async def test_no_secret_is_said_raised_or_logged(name: str, sink: HttpSink, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     kind, channel = http_channel(name, sink.port)
     hidden = [SECRET, f"{sink.url}/hook/{SECRET}"]
     for answer in (Answer(200, SECRET.encode()), Answer(400, SECRET.encode()), Answer(500, SECRET.encode())):
@@ -183,6 +185,7 @@ async def test_no_secret_is_said_or_raised(name: str, sink: HttpSink) -> None:
     await sink.stop()
     tried = await attempt(channel, make_message(kind), hidden=hidden, timeout_s=5)
     assert SECRET not in tried.said
+    assert SECRET[:15] not in caplog.text
     assert SECRET not in repr(channel)
     assert SECRET not in channel.destination
 

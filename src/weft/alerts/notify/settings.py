@@ -52,7 +52,7 @@ class NotifySettings(BaseModel):
     first_retry_s: float = Field(
         default=1.0, gt=0, le=60, description="Wait after the first failure; it doubles with each further one (seconds)."
     )
-    longest_retry_s: float = Field(default=300.0, ge=1, le=3600, description="Longest wait between two tries (seconds).")
+    longest_retry_s: float = Field(default=60.0, ge=1, le=3600, description="Longest wait between two tries (seconds).")
     give_up_after_s: float = Field(
         default=86_400.0,
         ge=60,

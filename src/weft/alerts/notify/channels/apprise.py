@@ -6,6 +6,7 @@ machine are refused, for the kinds webhook and email do that work under our own 
 """
 
 import asyncio
+import logging
 import re
 from functools import cached_property
 from typing import Any, ClassVar, Final, cast
@@ -18,6 +19,9 @@ from weft.alerts.notify.message import Message
 from weft.alerts.notify.port import Channel, Outgoing
 from weft.alerts.notify.shorten import one_line, shortened
 from weft.core.errors import Invalid, Refused, Unavailable
+
+for _name in ("apprise", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # below that they write addresses, and addresses hold secrets
 
 _ANY_ADDRESS: Final = {
     "json", "jsons", "xml", "xmls", "form", "forms", "apprise", "apprises", "mailto", "mailtos", "rsyslog", "smpp", "amqp",
