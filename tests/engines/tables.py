@@ -7,6 +7,8 @@ from tests.conformance.stream.transcript import Transcript
 from weft.stream.flink.log_order import Reading, declared_time
 from weft.stream.flink.text import name, text
 
+_COUNTED = "CASE WHEN happened <= received + CAST(300000000 AS BIGINT) THEN happened END"
+
 
 class FileTables:
     """Tables over the partitions of topics written by `write`, and over folders that results are written to."""
@@ -46,10 +48,10 @@ class FileTables:
             written = (
                 f"  `offset` BIGINT,\n  happened BIGINT,\n  received BIGINT,\n  `row` STRING,\n  `partition` AS {partition},\n"
             )
-            declared = declared_time(reading, time_us="happened", received_us="received")
+            declared = declared_time(reading, time_us="happened", counted_us=_COUNTED)
             path = self._folder / reading.topic / str(partition)
             made.append(f"CREATE TEMPORARY TABLE {table} (\n{written}{declared}){self._files(path)}")
-            tables.append(f"SELECT * FROM {table}")
+            tables.append(f"SELECT *, received AS received_us FROM {table}")
         return [*made, f"CREATE TEMPORARY VIEW {self.table(reading)} AS\n" + "\nUNION ALL ".join(tables)]
 
     def table(self, reading: Reading) -> str:

@@ -4,7 +4,24 @@ import sys
 
 import typer
 
-from weft.cli import channels, configure, db, dead_letters, erase, events, health, keys, queries, start, store, users, verify
+from weft.cli import (
+    alerts,
+    channels,
+    configure,
+    db,
+    dead_letters,
+    erase,
+    events,
+    health,
+    keys,
+    queries,
+    rules,
+    start,
+    store,
+    submit,
+    users,
+    verify,
+)
 from weft.cli.exits import HELP, Exit, code_of
 from weft.core.errors import WeftError
 
@@ -27,7 +44,10 @@ app.command("verify")(verify.verify)
 app.command("erase")(erase.erase)
 app.command("init")(configure.init)
 app.command("version")(configure.version)
+queries.app.command("submit")(submit.submit)
 app.add_typer(queries.app, name="queries")
+app.add_typer(rules.app, name="rules")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(channels.app, name="channels")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(store.app, name="store")

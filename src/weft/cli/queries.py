@@ -60,7 +60,7 @@ def list_queries(
 ) -> None:
     """List the queries and how far each is answered."""
     with Server.find(_ROLE, url=url, token=token, config=config, data_dir=data_dir) as server:
-        rows = [_row(query) for query in _pages(server, {"owner": owner, "from": topic})]
+        rows = [_row(query) for query in query_pages(server, {"owner": owner, "from": topic})]
     columns = ("name", "version", "from", "window", "watermark", "lag", "results", "late") if style is RowFormat.TABLE else None
     write_rows(rows, style=style, columns=columns)
 
@@ -232,7 +232,8 @@ def _definition(server: Server, query: str) -> dict[str, Any]:
     return definition
 
 
-def _pages(server: Server, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def query_pages(server: Server, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every query there is that fits, page for page."""
     skip = 0
     while True:
         page = server.ask("GET", "/api/v1/queries", params={**params, "skip": skip, "limit": 1000})

@@ -14,7 +14,7 @@ from weft.core import times
 from weft.core.times import MINUTE_US, SECOND_US
 
 NOON_US = times.parse("2026-03-01T12:00:00Z")
-SHORT, LONG = 60, 3000
+SHORT, LONG = 30, 3000
 
 VALUES = st.one_of(
     st.none(),
@@ -72,7 +72,8 @@ CONDITIONS = st.sampled_from(
 NUMBERS = st.sampled_from(["value", "abs(value)", "value / 2", "1 / value", "value * value", "number(value)"])
 AGGREGATES = st.one_of(
     st.sampled_from(["count", "error_rate", "event_rate", "unique_users", "count(value)", "ratio(type == 'error', value > 0)"]),
-    st.builds("{}({})".format, st.sampled_from(["sum", "avg", "min", "max", "stddev", "first", "last", "delta"]), NUMBERS),
+    st.builds("{}({})".format, st.sampled_from(["sum", "avg", "min", "max", "stddev", "delta", "rate"]), NUMBERS),
+    st.builds("{}(number({}))".format, st.sampled_from(["first", "last"]), NUMBERS),
     st.builds("{}({} where {})".format, st.sampled_from(["sum", "avg", "min", "max"]), NUMBERS, CONDITIONS),
     st.builds("count where {}".format, CONDITIONS),
     st.sampled_from(

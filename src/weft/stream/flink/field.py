@@ -3,6 +3,7 @@
 from typing import Final
 
 from weft.stream.column import Field
+from weft.stream.expression.names import OBJECTS
 from weft.stream.flink.text import finite, text
 
 ROW: Final = "`row`"
@@ -11,8 +12,13 @@ ROW: Final = "`row`"
 _SECONDS: Final = "CAST({} AS DOUBLE) / 1E6"
 
 
-def field_sql(field: Field, topic: str) -> str:
-    """What a field is worth in an event, in the given reading."""
+def json_sql(field: Field) -> str | None:
+    """The JSON text of a list of just the value that a field of `data` or `metadata` has; null where it has none."""
+    return f"JSON_QUERY({ROW}, {_path(field)} WITH UNCONDITIONAL WRAPPER)" if field.path[0] in OBJECTS else None
+
+
+def field_sql(field: Field, topic: str, json: str) -> str:
+    """What a field is worth in an event, in the given reading. `json` is the column that has `json_sql`."""
     match field.name:
         case "time":
             return _SECONDS.format("time_us")
@@ -25,25 +31,23 @@ def field_sql(field: Field, topic: str) -> str:
         case "tags":
             return f"COALESCE(JSON_QUERY({ROW}, 'lax $.tags'), '[]')"
         case _:
-            return _value(field) if field.path[0] in {"data", "metadata"} else f"JSON_VALUE({ROW}, {_path(field)})"
+            return _value(field, json) if field.path[0] in OBJECTS else f"JSON_VALUE({ROW}, {_path(field)})"
 
 
-def _value(field: Field) -> str:
+def _value(field: Field, json: str) -> str:
     """What Flink reads as a number it would also read out of a text: so what kind of value it is is looked at first."""
-    listed = f"JSON_QUERY({ROW}, {_path(field)} WITH UNCONDITIONAL WRAPPER)"
     match field.reading:
         case "number" | "integer":
-            digits = f"SUBSTRING({listed} FROM 2 FOR CHAR_LENGTH({listed}) - 2)"
-            number = f"TRY_CAST({digits} AS DOUBLE)"
-            return f"CASE WHEN REGEXP({listed}, '^\\[[-0-9]') THEN {finite(number)} END"
+            number = f"TRY_CAST(SUBSTRING({json} FROM 2 FOR CHAR_LENGTH({json}) - 2) AS DOUBLE)"
+            return f"CASE WHEN REGEXP({json}, '^\\[[-0-9]') THEN {finite(number)} END"
         case "text":
-            return f"CASE WHEN SUBSTRING({listed} FROM 1 FOR 2) = '[\"' THEN JSON_VALUE({ROW}, {_path(field)}) END"
+            return f"CASE WHEN SUBSTRING({json} FROM 1 FOR 2) = '[\"' THEN JSON_VALUE({ROW}, {_path(field)}) END"
         case "boolean":
-            return f"CASE {listed} WHEN '[true]' THEN TRUE WHEN '[false]' THEN FALSE END"
+            return f"CASE {json} WHEN '[true]' THEN TRUE WHEN '[false]' THEN FALSE END"
         case "present":
-            return f"({listed} IS NOT NULL)"
+            return f"({json} IS NOT NULL)"
         case "texts":
-            return listed
+            return json
 
 
 def _path(field: Field) -> str:

@@ -1,7 +1,8 @@
 """Topics of Kafka as tables: how Weft's messages are read, and how results become events that everybody reads as such.
 
-A message is the JSON of an event. What Weft knows about it stands in two headers (see weft.log.kafka.message): whole numbers in
-them are taken apart byte by byte, for which SQL has no word. A tick has no value. What others wrote has no such headers.
+A message is the JSON of an event; a tick has no value. When it happened stands in a header; when Weft took it in, in the stamp
+(see weft.log.kafka.message), as a whole number that is taken apart byte by byte, for want of a word in SQL. What others wrote
+has neither.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Final
 from weft.core.times import SECOND_US
 from weft.core.watermark import MAX_AHEAD_US
 from weft.log.kafka.message import RECEIVED_AT, STAMP, STAMP_BYTES
-from weft.stream.flink.log_order import Reading, declared_time
+from weft.stream.flink.log_order import ENTRY, Reading, declared_time, view
 from weft.stream.flink.text import integer, name, text
 
 _BYTES: Final = text("".join(map(chr, range(256))))
@@ -33,7 +34,7 @@ class KafkaTables:
     client: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def source(self, reading: Reading) -> list[str]:
-        """A table over a topic as one reading has it. Returns the statements; the table is `<name> messages`."""
+        """What declares the messages of a topic as one reading has them."""
         options = {
             **self._options(reading.topic),
             "properties.group.id": self.group,
@@ -50,13 +51,22 @@ class KafkaTables:
             "written_at TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
         )
         written = "".join(f"  {column},\n" for column in columns)
-        declared = declared_time(reading, time_us=_time_us(), received_us=_received_us(), counted_us=_counted_us())
-        return [f"CREATE TEMPORARY TABLE {self.table(reading)} (\n{written}{declared}){_with(options)}"]
+        declared = declared_time(reading, time_us=_time_us(), counted_us=_counted_us())
+        messages = name(f"{reading.name} messages")
+        stamped = f"(SELECT *, {_header(STAMP)} AS stamp, {_BYTES} AS bytes FROM {messages})"
+        entries = ENTRY.replace("received_us", f"{_received_us()} AS received_us")
+        return [
+            f"CREATE TEMPORARY TABLE {messages} (\n{written}{declared}){_with(options)}",
+            view(self._entries(reading), f"SELECT {entries}, passed", stamped),
+        ]
+
+    def table(self, reading: Reading) -> str:
+        """The view over a topic's messages as a reading has them."""
+        return name(self._entries(reading))
 
     @staticmethod
-    def table(reading: Reading) -> str:
-        """The table of a reading."""
-        return name(f"{reading.name} messages")
+    def _entries(reading: Reading) -> str:
+        return f"{reading.name} entries"
 
     def sink(self, topic: str) -> str:
         """A table that writes events to a topic: the source of the event is the key, as in everything Weft writes."""
@@ -83,17 +93,14 @@ def _header(header: str) -> str:
     return f"DECODE(headers[{text(header)}], 'ISO-8859-1')"
 
 
-def _int64(header: str, at: int) -> str:
-    """Eight bytes of a header as a whole number, the least significant first; the last one carries the sign."""
-    digits = (
-        f"CAST(INSTR({_BYTES}, SUBSTRING({_header(header)} FROM {at + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8)
-    )
-    return " + ".join(f"{digit} * {integer(256**byte)}" for byte, digit in enumerate(digits))
-
-
 def _received_us() -> str:
-    """When Weft took an event in; of what others wrote when Kafka did, to the millisecond."""
-    return f"CASE WHEN CHAR_LENGTH({_header(STAMP)}) = {STAMP_BYTES} THEN {_int64(STAMP, RECEIVED_AT)} ELSE {_written_us()} END"
+    """When Weft took an event in, from its stamp; of what others wrote when Kafka did, to the millisecond.
+
+    Eight bytes are a whole number, the least significant first; the last one carries the sign.
+    """
+    digits = (f"CAST(INSTR(bytes, SUBSTRING(stamp FROM {RECEIVED_AT + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8))
+    number = " + ".join(f"{digit} * {integer(256**byte)}" for byte, digit in enumerate(digits))
+    return f"CASE WHEN CHAR_LENGTH(stamp) = {STAMP_BYTES} THEN {number} ELSE {_written_us()} END"
 
 
 def _written_us() -> str:

@@ -12,6 +12,8 @@ from weft.core.watermark import BEGINNING, MAX_AHEAD_US
 from weft.stream.flink.text import integer, name
 
 EPOCH: Final = "TIMESTAMP '1970-01-01 00:00:00.000'"
+ENTRY: Final = "`row`, `partition`, `offset`, time_us, received_us, moment"
+"""What is known of an offset."""
 COUNTED: Final = f"CASE WHEN time_us <= received_us + {integer(MAX_AHEAD_US)} THEN time_us END"
 """The time of an event where it moves the watermark."""
 
@@ -33,7 +35,7 @@ def moment(sql: str) -> str:
     return f"{EPOCH} + {sql} * INTERVAL '0.001' SECOND"
 
 
-def declared_time(reading: Reading, *, time_us: str, received_us: str, counted_us: str = COUNTED) -> str:
+def declared_time(reading: Reading, *, time_us: str, counted_us: str) -> str:
     """The columns every table over a topic has beside what was written: when events happened, and how far time has come.
 
     `counted_us` is the time of an event where it moves the watermark.
@@ -41,31 +43,30 @@ def declared_time(reading: Reading, *, time_us: str, received_us: str, counted_u
     behind_us = integer(reading.bound_us + reading.slack_us)
     lines = (
         f"time_us AS {time_us}",
-        f"received_us AS {received_us}",
         f"moment AS {moment(f'({time_us})')}",
         "passed AS PROCTIME()",
         f"WATERMARK FOR moment AS {moment(f'({counted_us} - {behind_us})')}",
     )
-    return "".join(f"  {line},\n" for line in lines).removesuffix(",\n") + "\n"
+    return ",\n".join(f"  {line}" for line in lines) + "\n"
 
 
 def events_view(reading: Reading, table: str) -> list[str]:
     """Views up to `<name>`: every event of a topic with `watermark_us`, the watermark before it in its partition.
 
-    Rows of a partition pass in the order of its log, so the order in which they pass is that order.
+    The table has `ENTRY` and `passed`. Rows of a partition pass in the order of its log.
     """
-    columns = "`row`, `partition`, `offset`, time_us, received_us, moment"
     order = "OVER (PARTITION BY `partition` ORDER BY passed"
     newest = f"MAX({COUNTED}) {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
     before = f"COALESCE(before_us, {integer(BEGINNING)}) - {integer(reading.bound_us)}"
     is_event = "`row` IS JSON OBJECT AND JSON_EXISTS(`row`, 'lax $.type') AND JSON_EXISTS(`row`, 'lax $.source')"
     first, second = f"{reading.name} newest", f"{reading.name} before"
     return [
-        _view(first, f"SELECT {columns}, passed, {newest} AS newest_us", table),
-        _view(second, f"SELECT {columns}, LAG(newest_us) {order}) AS before_us", name(first)),
-        _view(reading.name, f"SELECT {columns}, {before} AS watermark_us", f"{name(second)}\nWHERE {is_event}"),
+        view(first, f"SELECT {ENTRY}, passed, {newest} AS newest_us", table),
+        view(second, f"SELECT {ENTRY}, LAG(newest_us) {order}) AS before_us", name(first)),
+        view(reading.name, f"SELECT {ENTRY}, {before} AS watermark_us", f"{name(second)}\nWHERE {is_event}"),
     ]
 
 
-def _view(label: str, select: str, source: str) -> str:
+def view(label: str, select: str, source: str) -> str:
+    """A view that is called so."""
     return f"CREATE TEMPORARY VIEW {name(label)} AS\n{select}\nFROM {source}"

@@ -10,10 +10,11 @@ from weft.stream.engine.plan import Plan
 from weft.stream.expression.typed import Expression, Read, Typed
 from weft.stream.flink.aggregate import aggregate_sql
 from weft.stream.flink.expression import expression_sql
-from weft.stream.flink.field import field_sql
-from weft.stream.flink.result import event_sql, source_of
+from weft.stream.flink.field import field_sql, json_sql
+from weft.stream.flink.result import TIMES, event_sql, source_of
 from weft.stream.flink.text import finite, integer, interval, name, text
 
+_PLACE: Final = "`partition`, `offset`, time_us, watermark_us, moment"
 _STRETCHED_SECOND_US: Final = 1000
 """What Flink counts as a second is as many microseconds (see log_order)."""
 
@@ -53,7 +54,7 @@ def question(plan: Plan, *, events: str, activated_us: int | None) -> Statements
     values = {label: _value(value, read) for label, value in plan.values.items()}
     answered = _answered(plan, values, activated_us)
     event = event_sql(plan, keys=keys, values={label: f"v{place}" for place, label in enumerate(values)})
-    columns = ", ".join(["start_us", "end_us", "events", *keys, *(f"{sql} AS v{at}" for at, sql in enumerate(values.values()))])
+    columns = ", ".join([*TIMES, "events", *keys, *(f"{sql} AS v{at}" for at, sql in enumerate(values.values()))])
     insert = (
         f"INSERT INTO {name(query.results_topic)}\n"
         f"SELECT {text(source_of(plan))}, {event}\n"
@@ -71,18 +72,27 @@ def _value(value: Expression, read: Callable[[Field], str]) -> str:
 
 def _counted(plan: Plan, events: str) -> str:
     """The events of a query, with what is read of each; of sessions those that are not late, which no window decides."""
-    columns = {field: f"f{place}" for place, field in enumerate(sorted(plan.fields, key=lambda field: field[:2]))}
-    taken = [f"{field_sql(field, plan.query.topic)} AS {column}" for field, column in columns.items()]
-    inner = ", ".join(["`partition`", "`offset`", "time_us", "watermark_us", "moment", *taken])
+    columns = _columns(plan)
+    found = {column: json for field, column in columns.items() if (json := json_sql(field)) is not None}
+    jsons = "".join(f", {json} AS json_{column}" for column, json in found.items())
+    read = [f"{field_sql(field, plan.query.topic, f'json_{column}')} AS {column}" for field, column in columns.items()]
     conditions: list[str] = []
     if plan.where is not None:
         conditions.append(_over_fields(plan.where.root, columns))
     if plan.query.window.kind == "session":
         conditions.append(f"time_us + {integer(plan.query.lateness_us)} > watermark_us")
     keys = [f"{_over_fields(key.root, columns)} AS k{place}" for place, key in enumerate(plan.keys)]
-    outer = ", ".join(["`partition`", "`offset`", "time_us", "watermark_us", "moment", *columns.values(), *keys])
     where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {outer}\nFROM (SELECT {inner}\nFROM {events}){where}"
+    return (
+        f"SELECT {', '.join([_PLACE, *columns.values(), *keys])}\n"
+        f"FROM (SELECT {', '.join([_PLACE, *read])}\n"
+        f"FROM (SELECT *{jsons} FROM {events})){where}"
+    )
+
+
+def _columns(plan: Plan) -> dict[Field, str]:
+    """What the columns with the fields that are read are called."""
+    return {field: f"f{place}" for place, field in enumerate(sorted(plan.fields, key=lambda field: field[:2]))}
 
 
 def _over_fields(typed: Typed, columns: dict[Field, str]) -> str:
@@ -90,7 +100,7 @@ def _over_fields(typed: Typed, columns: dict[Field, str]) -> str:
 
 
 def _windowed(plan: Plan, counted: str, keys: list[str]) -> str:
-    columns = {field: f"f{place}" for place, field in enumerate(sorted(plan.fields, key=lambda field: field[:2]))}
+    columns = _columns(plan)
     window = plan.query.window
     start_us, end_us = _bounds(plan)
 

@@ -20,10 +20,10 @@ def source_of(plan: Plan) -> str:
 
 
 def event_sql(plan: Plan, *, keys: Sequence[str], values: Mapping[str, str]) -> str:
-    """The JSON text of a result's event, from the columns `start_us`, `end_us`, `events`, those of the keys and the values."""
+    """The JSON text of a result's event, from the columns `TIMES`, `events`, those of the keys and the values."""
     query = plan.query
     window = _object(
-        {"start": _written("start_us"), "end": _written("end_us"), "start_us": "start_us", "end_us": "end_us"}, empty="NULL"
+        {"start": _written("start"), "end": _written("end"), "start_us": "start_us", "end_us": "end_us"}, empty="NULL"
     )
     data = _object(
         {
@@ -43,7 +43,7 @@ def event_sql(plan: Plan, *, keys: Sequence[str], values: Mapping[str, str]) -> 
         "type": text(RESULT_TYPE),
         "source": text(source_of(plan)),
         "subject": _subject(keys),
-        "time": _written("end_us"),
+        "time": _written("end"),
         "data": data,
     }
     return _object(members, empty="ABSENT")
@@ -70,14 +70,23 @@ def _subject(keys: Sequence[str]) -> str:
     return f"NULLIF(SUBSTRING({joined} FROM 1 FOR {_LONGEST_SUBJECT}), '')"
 
 
-def _written(column: str) -> str:
+def _written(edge: str) -> str:
     """RFC 3339 in UTC, microseconds only where there are some."""
-    fraction = f"({column} - {_second(column)} * {integer(SECOND_US)})"
-    shown = f"DATE_FORMAT({moment(f'{_second(column)} * {integer(1000)}')}, 'yyyy-MM-dd''T''HH:mm:ss')"
+    fraction = f"({edge}_us - {edge}_s * {integer(SECOND_US)})"
+    shown = f"DATE_FORMAT({moment(f'{edge}_s * {integer(1000)}')}, 'yyyy-MM-dd''T''HH:mm:ss')"
     return f"{shown} || CASE WHEN {fraction} = 0 THEN 'Z' ELSE '.' || LPAD(CAST({fraction} AS STRING), 6, '0') || 'Z' END"
 
 
 def _second(column: str) -> str:
     """Whole seconds, rounded down before 1970 too."""
     rest = f"MOD({column}, {integer(SECOND_US)})"
-    return f"(({column} - {rest}) / {integer(SECOND_US)} - CASE WHEN {rest} < 0 THEN {integer(1)} ELSE {integer(0)} END)"
+    return f"({column} - {rest}) / {integer(SECOND_US)} - CASE WHEN {rest} < 0 THEN {integer(1)} ELSE {integer(0)} END"
+
+
+TIMES: Final = (
+    "start_us",
+    "end_us",
+    f"{_second('start_us')} AS start_s",
+    f"{_second('end_us')} AS end_s",
+)
+"""The columns with the window's edges, in microseconds and in whole seconds."""

@@ -33,9 +33,10 @@ class Tables(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """Statements to be run one by one, and for each query that Flink cannot answer as Weft does the reason."""
+    """Statements to be run one by one, the queries they answer, and why Flink cannot answer the others as Weft does."""
 
     statements: list[str]
+    answered: list[str]
     refused: dict[str, str]
 
     def written(self) -> str:
@@ -74,7 +75,7 @@ def script(
     if answered:
         inserts = ";\n\n".join(of_query.insert for _, of_query in answered)
         statements.append(f"EXECUTE STATEMENT SET\nBEGIN\n{inserts};\nEND")
-    return Script(statements=statements, refused=refused)
+    return Script(statements=statements, answered=[plan.query.name for plan, _ in answered], refused=refused)
 
 
 def _reading(plan: Plan, bound_us: int, latest_us: int | None) -> Reading:
