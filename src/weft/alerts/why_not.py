@@ -203,6 +203,11 @@ def _nothing(rule: Rule, compiled: Compiled, progress: Progress | None, has_even
 
 def _of_result(rule: Rule, compiled: Compiled, row: ResultRow, state: StateRow | None) -> WhyKey:
     window = {"start": to_text(row.window.start_us), "end": to_text(row.window.end_us)}
+    judged_us = None if state is None else read_state(state).phase.last_end_us
+    if judged_us is not None and judged_us > row.window.end_us and state is not None and state.status not in OPEN:
+        sentence = f"nothing has come since the window that ended at {window['end']}, and the condition is not true of nothing"
+        about = f"{key_text(row.key)}: " if row.key else ""
+        return WhyKey(key=row.key, answer="not_true", sentence=about + sentence, values=dict(compiled.nothing))
     return _of_values(rule, compiled, row.key, row.values, state, window)
 
 
