@@ -1,6 +1,6 @@
 # Every command a person types. Each does its own set-up; a fresh machine needs Python 3.11+, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix bench soak docs clean lock services
+.PHONY: help setup run test test-engines check fix bench soak docs clean lock services
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 
 help: ## list these commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## make .venv/bin/weft
 
@@ -31,6 +31,10 @@ services: setup # the real servers that tests use, where they may be installed
 
 test: setup services ## every test, on all cores; tests that share a real server stay together
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+
+test-engines: setup services ## the transcripts of the stream on Apache Flink, in an environment of its own
+	@$(BIN)/python -m tests.engines.install
+	$(BIN)/pytest tests/engines
 
 check: setup ## lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.conformance.stream.transcript import Entry, Transcript
@@ -72,12 +72,13 @@ class KafkaTopics:
         consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "looking"})
         try:
             metadata = consumer.list_topics(timeout=30).topics
-            places = [
-                TopicPartition(self._prefix + topic, at) for topic in topics for at in metadata[self._prefix + topic].partitions
-            ]
+            names = [self._prefix + topic for topic in topics]
+            places = [TopicPartition(name, partition) for name in names for partition in metadata[name].partitions]
             asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
             committed = {(at.topic, at.partition): at.offset for at in asked[group].result(30).topic_partitions}
             ends = {(at.topic, at.partition): consumer.get_watermark_offsets(at, timeout=30)[1] for at in places}
+        except KafkaException:  # who coordinates the group is only coming up
+            return False
         finally:
             consumer.close()
         return all(committed.get(place, -1) >= end for place, end in ends.items())

@@ -53,7 +53,7 @@ class KafkaTables:
         written = "".join(f"  {column},\n" for column in columns)
         declared = declared_time(reading, time_us=_time_us(), counted_us=_counted_us())
         messages = name(f"{reading.name} messages")
-        stamped = f"(SELECT *, {_header(STAMP)} AS stamp, {_BYTES} AS bytes FROM {messages})"
+        stamped = f"(SELECT *, {_header(STAMP)} AS stamp, {_BYTES} AS by_number FROM {messages})"
         entries = ENTRY.replace("received_us", f"{_received_us()} AS received_us")
         return [
             f"CREATE TEMPORARY TABLE {messages} (\n{written}{declared}){_with(options)}",
@@ -98,7 +98,7 @@ def _received_us() -> str:
 
     Eight bytes are a whole number, the least significant first; the last one carries the sign.
     """
-    digits = (f"CAST(INSTR(bytes, SUBSTRING(stamp FROM {RECEIVED_AT + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8))
+    digits = (f"CAST(INSTR(by_number, SUBSTRING(stamp FROM {RECEIVED_AT + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8))
     number = " + ".join(f"{digit} * {integer(256**byte)}" for byte, digit in enumerate(digits))
     return f"CASE WHEN CHAR_LENGTH(stamp) = {STAMP_BYTES} THEN {number} ELSE {_written_us()} END"
 
