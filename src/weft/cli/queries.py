@@ -157,7 +157,8 @@ def try_out(
     rows = answer["results"] if style is not RowFormat.TABLE else [_result_row(result) for result in answer["results"]]
     write_rows(rows, style=style)
     if answer["late"]:
-        write_note(f"Too late: the events in lines {', '.join(str(place + 1) for place in answer['late'])}.")
+        lines = ", ".join(str(place + 1) for place in answer["late"])
+        write_note(f"Too late, and not counted: line {lines}.")
 
 
 @app.command()
