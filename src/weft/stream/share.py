@@ -22,7 +22,7 @@ from weft.db.database import Database
 from weft.db.lease import Lease
 from weft.log.port import Log, PartitionState
 from weft.stream.catalogue import Catalogue
-from weft.stream.lineup import Asked, Lineup, Outcome
+from weft.stream.lineup import Asked, Lineup
 from weft.stream.publish import Answer, Publisher, answer_of, late_answers, pack, unpack
 from weft.stream.settings import StreamSettings
 from weft.stream.state import StreamState, find_state, save_state
@@ -32,6 +32,9 @@ logger = structlog.get_logger(__name__)
 
 GROUP: Final = "stream"
 """The log's name for whoever computes queries: what it has not committed is not trimmed."""
+_AT_ONCE: Final = 256
+_AT_ONCE_BYTES: Final = 4 * 1024 * 1024
+"""So much is taken in before what it answers is appended: one flush for all of it."""
 
 
 class Share:
@@ -63,6 +66,7 @@ class Share:
         self._moved_s: dict[int, float] = {}
         self._holding: frozenset[int] = frozenset()
         self._is_saved = True
+        self._is_told = True
         self._due_s = 0.0
         self._pause_s = settings.save_interval_s
         self._changed = asyncio.Event()
@@ -84,8 +88,9 @@ class Share:
             while self._lineup.runs:
                 await self._follow()
         finally:
-            with suppress(WeftError):  # what is not saved now is computed again
-                await self._save()
+            if self._is_told:
+                with suppress(WeftError):  # what is not saved now is computed again
+                    await self._save()
 
     async def _take_over(self) -> None:
         """Go on from the saved state, and append first what it says must be appended."""
@@ -153,10 +158,15 @@ class Share:
             try:
                 while True:
                     await asyncio.wait({following, changing}, timeout=self._patience_s(), return_when=asyncio.FIRST_COMPLETED)
-                    if following.done():
-                        batch = following.result()
+                    ready: list[LogBatch] = []
+                    size_bytes = 0
+                    while following.done() and size_bytes < _AT_ONCE_BYTES and len(ready) < _AT_ONCE:
+                        ready.append(following.result())
+                        size_bytes += ready[-1].size_bytes
                         following = asyncio.ensure_future(anext(batches))
-                        await self._take(batch)
+                        await asyncio.sleep(0)  # what was read together with it is there after one turn of the loop
+                    if ready:
+                        await self._take(ready)
                     if changing.done():
                         if await self._align():
                             return
@@ -176,25 +186,32 @@ class Share:
     def _patience_s(self) -> float | None:
         return None if self._is_saved else max(self._due_s - self._clock.steady_s(), 0.0)
 
-    async def _take(self, batch: LogBatch) -> None:
-        self._moved_s[batch.partition] = self._clock.steady_s()
+    async def _take(self, batches: Sequence[LogBatch]) -> None:
+        """Take in batches and tell what they answer."""
+        now_s = self._clock.steady_s()
+        self._moved_s.update((batch.partition, now_s) for batch in batches)
         if (alive := self._alive()) != self._holding:
             await self._hold_open(alive)
-        try:
-            answers, outcome = await asyncio.to_thread(self._compute, batch)
-        except Corrupt as damage:  # the store has set it aside as a dead letter
-            logger.warning("stream_batch_unreadable", topic=self.topic, reason=damage.message)
-            self._tally.count_unreadable(self.topic, batch.count)
-            return
-        self._tally.count(self.topic, batch.count, outcome)
-        await self._publisher.publish(answers)
+        self._is_told = False  # cancelled from here on, the state must not be saved: it has counted what nobody was told
+        await self._publisher.publish(await asyncio.to_thread(self._compute, batches))
+        self._is_told = True
         if self._is_saved:
             self._is_saved = False
             self._due_s = self._clock.steady_s() + self._pause_s
 
-    def _compute(self, batch: LogBatch) -> tuple[list[Answer], Outcome]:
-        outcome = self._lineup.take(batch)
-        return [*map(answer_of, outcome.results), *late_answers(outcome.late, batch, self._lineup.bound_us)], outcome
+    def _compute(self, batches: Sequence[LogBatch]) -> list[Answer]:
+        answers: list[Answer] = []
+        for batch in batches:
+            try:
+                outcome = self._lineup.take(batch)
+            except Corrupt as damage:  # the store has set it aside as a dead letter
+                logger.warning("stream_batch_unreadable", topic=self.topic, reason=damage.message)
+                self._tally.count_unreadable(self.topic, batch.count)
+                continue
+            self._tally.count(self.topic, batch.count, outcome)
+            answers += map(answer_of, outcome.results)
+            answers += late_answers(outcome.late, batch, self._lineup.bound_us)
+        return answers
 
     def _alive(self) -> frozenset[int]:
         """The partitions that go on. One that stands still for long while another one goes on belongs to nobody any more."""
@@ -205,12 +222,14 @@ class Share:
     async def _hold_open(self, partitions: frozenset[int]) -> None:
         """Let these partitions hold windows open. What follows from it is saved before it is told."""
         self._holding = partitions
+        self._is_told = False
         outcome = await asyncio.to_thread(self._lineup.hold_open, sorted(partitions))
         answers = [answer_of(result) for result in outcome.results]
         if answers:
             self._tally.count(self.topic, 0, outcome)
             await self._save(answers)
             await self._publisher.publish(answers)
+        self._is_told = True
 
     async def _save_in_time(self) -> None:
         if self._is_saved or self._clock.steady_s() < self._due_s:

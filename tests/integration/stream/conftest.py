@@ -124,7 +124,7 @@ async def forget_what_came_after(database: Database, states: Sequence[dict[str, 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await look():  # noqa: ASYNC110 - what is waited for happens in a database or in another process
             await asyncio.sleep(0.01)
 
