@@ -37,6 +37,7 @@ from weft.log.sqlite import SqliteLog
 from weft.stream.catalogue import Catalogue
 from weft.stream.engine.taken import Result
 from weft.stream.publish import answer_of
+from weft.stream.state import Figure, StreamState, save_state
 from weft.testing.clock import ManualClock
 from weft.testing.factories import NOON_US, make_batch
 
@@ -107,6 +108,23 @@ class Court:
             while self.tenure.positions.get(place, state.start_offset) < state.end_offset:
                 await self.tenure.take(await self.log.read(place, self.tenure.positions.get(place, 0)))
         await self.judge.look(self.tenure)
+
+    async def computed_until(self, rule: Rule, minute: int) -> None:
+        """Analytics says that it has answered everything up to so many minutes after noon."""
+        live = self.tenure.rules.live[rule.id]
+        assert live.compiled.query is not None
+        end_us = NOON_US // MINUTE_US * MINUTE_US + minute * MINUTE_US
+        figure = Figure(name=live.compiled.query.name, version=live.query_version or 0, watermark_us=end_us)
+        state = StreamState(
+            share="events",
+            log_identity=await self.log.identity(),
+            positions={0: 1},
+            snapshot=b"",
+            figures={figure.name: figure},
+            saved_at_us=self.clock.now_us(),
+        )
+        async with self.database.writing() as session:
+            await save_state(session, state, epoch=1)
 
     async def say(self, rule: Rule, minute: int, count: int, **key: str | None) -> None:
         """A result with a count, and judge it."""

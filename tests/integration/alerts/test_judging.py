@@ -15,7 +15,6 @@ from weft.alerts.tables import AnnouncementRow, JudgedRow, StateRow
 from weft.core.errors import Conflict, Unavailable
 from weft.core.times import MINUTE_US
 from weft.core.verdict import Finding, Level
-from weft.stream.state import Figure, StreamState, save_state
 from weft.testing.factories import NOON_US
 
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
@@ -23,28 +22,6 @@ BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirec
 
 def hands(court: Court) -> Alerts:
     return Alerts(court.database, court.clock, changed=court.judge.wake)
-
-
-async def computed_until(court: Court, rule_name: str, minute: int) -> None:
-    """Analytics says that it has answered everything up to so many minutes after noon."""
-    rule = await court.rulebook.get(rule_name)
-    live = court.tenure.rules.live[rule.id]
-    assert live.compiled.query is not None
-    figure = Figure(
-        name=live.compiled.query.name,
-        version=live.query_version or 0,
-        watermark_us=NOON_US // MINUTE_US * MINUTE_US + minute * MINUTE_US,
-    )
-    state = StreamState(
-        share="events",
-        log_identity=await court.log.identity(),
-        positions={},
-        snapshot=b"",
-        figures={figure.name: figure},
-        saved_at_us=court.clock.now_us(),
-    )
-    async with court.database.writing() as session:
-        await save_state(session, state, epoch=1)
 
 
 async def state_of(court: Court) -> AlertState:
@@ -55,7 +32,7 @@ async def state_of(court: Court) -> AlertState:
 
 
 @BOTH
-@pytest.mark.contract("SF-136", "SF-141")
+@pytest.mark.contract("SF-136", "SF-287")
 async def test_a_rule_fires_once_and_resolves_and_both_are_told_once(court: Court) -> None:
     rule = await court.rule(level="critical")
     for minute, count in enumerate([3, 9, 12, 2], start=1):
@@ -67,6 +44,7 @@ async def test_a_rule_fires_once_and_resolves_and_both_are_told_once(court: Cour
     assert await court.changes() == ["firing", "resolved"]
     (alert,) = await court.alerts()
     assert (alert.status, alert.level, alert.ended_by) == ("resolved", "critical", "weft")
+    assert court.bench.counts.transitions["firing"] == 1
 
 
 async def test_what_is_fine_leaves_nothing_behind_but_how_far_it_was_judged(court: Court) -> None:
@@ -251,9 +229,19 @@ async def test_an_alert_whose_events_stop_resolves_once_the_empty_windows_are_ov
     """`count > 5` is false where nothing comes; nobody has to send a zero."""
     rule = await court.rule()
     await court.say(rule, 1, 9)
-    await computed_until(court, rule.name, 2)
+    await court.computed_until(rule, 2)
     await court.pass_time(0.1)
     assert [one.state for one in await court.told()] == ["firing", "resolved"]
+
+
+@pytest.mark.contract("SF-D24")
+async def test_an_error_rate_of_nothing_is_not_evaluated(court: Court) -> None:
+    rule = await court.rule(condition="error_rate > 0.05")
+    await court.result(rule, 1, {"error_count": 10, "count": 100})
+    await court.work()
+    await court.computed_until(rule, 2)
+    await court.pass_time(0.1)
+    assert [one.status for one in await court.alerts()] == ["firing"], "an empty window says neither"
 
 
 async def test_what_cannot_be_known_without_data_is_kept_and_then_called_no_data(court: Court) -> None:
@@ -261,7 +249,7 @@ async def test_what_cannot_be_known_without_data_is_kept_and_then_called_no_data
     await court.result(rule, 1, {"avg_temperature": 31.0})
     await court.work()
     for minute, status in ((2, "firing"), (3, "firing"), (4, "no_data")):
-        await computed_until(court, rule.name, minute)
+        await court.computed_until(rule, minute)
         await court.pass_time(0.1)
         assert (await court.alerts())[0].status == status
     assert [one.state for one in await court.told()] == ["firing", "no_data"]
@@ -270,7 +258,7 @@ async def test_what_cannot_be_known_without_data_is_kept_and_then_called_no_data
 async def test_nothing_is_called_missing_while_analytics_has_not_come_that_far(court: Court) -> None:
     rule = await court.rule()
     await court.say(rule, 1, 9)
-    await computed_until(court, rule.name, 1)
+    await court.computed_until(rule, 1)
     await court.pass_time(600)
     assert [one.state for one in await court.told()] == ["firing", *["firing"] * (len(await court.told()) - 1)]
     assert (await court.alerts())[0].status == "firing"
@@ -278,20 +266,20 @@ async def test_nothing_is_called_missing_while_analytics_has_not_come_that_far(c
 
 async def test_an_expected_device_that_says_nothing_raises_an_alert(court: Court) -> None:
     rule = await court.rule(condition="absent()", group_by=["source"], expect=["pump-1", "pump-2"])
-    await computed_until(court, rule.name, 1)
+    await court.computed_until(rule, 1)
     await court.pass_time(0.1)
     await court.result(rule, 2, {"absent": False}, source="pump-1")
     await court.work()
-    await computed_until(court, rule.name, 2)
+    await court.computed_until(rule, 2)
     await court.pass_time(0.1)
     assert [(one.state, one.labels["source"]) for one in await court.told()] == [("firing", "pump-2")]
 
 
 async def test_a_rule_without_groups_hears_silence_too(court: Court) -> None:
     rule = await court.rule(condition="count < 1")
-    await computed_until(court, rule.name, 1)
+    await court.computed_until(rule, 1)
     await court.pass_time(0.1)
-    await computed_until(court, rule.name, 2)
+    await court.computed_until(rule, 2)
     await court.pass_time(0.1)
     assert [one.state for one in await court.told()] == ["firing"]
 
