@@ -159,20 +159,6 @@ async def test_credit_bounds_what_comes_and_nothing_is_left_out(open_lab: Any) -
         assert await watcher.numbers(105) == list(range(305, 410))
 
 
-async def test_what_the_log_does_not_have_any_more_is_a_gap_with_its_reason(lab: Any) -> None:
-    await lab.take([make_row(n, user_id="ada" if n in {2, 3} else "bob") for n in range(6)])
-    assert (await lab.admin.post("/api/v1/erasures", json={"user_id": "ada"})).status_code == 200
-
-    async with client(lab) as watcher:
-        await watcher.subscribe(cursor="earliest")
-        frames = [await watcher.hear(), await watcher.hear()]
-
-    assert [[event["offset"] for event in frame["events"]] for frame in frames] == [[0, 1], [4, 5]]
-    assert "gap" not in frames[0]
-    assert frames[1]["gap"] == {"from": "0:2", "to": "0:4", "reason": "erased"}
-    assert frames[1]["cursor"] == "0:6"
-
-
 async def test_an_erased_event_is_in_no_snapshot(lab: Any) -> None:
     async with client(lab) as watcher:
         await lab.take([make_row(n, subject=f"s{n}", user_id="ada" if n == 2 else "bob") for n in range(4)])
