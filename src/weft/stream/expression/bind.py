@@ -74,10 +74,12 @@ class Binder:
 
     def wanted(self, node: Node, kind: Kind, user: str) -> Typed:
         """A node that must be of this kind, because `user` takes nothing else."""
-        draft = self.draft(node)
+        return self._settled(self.draft(node), kind, user)
+
+    def _settled(self, draft: Draft, kind: Kind, user: str) -> Typed:
         typed = settled(draft, kind)
         if typed is None:
-            raise self.fault(f"{described(draft)}; {user} takes {WORDS[kind]}", node, expected=WORDS[kind])
+            raise self.fault(f"{described(draft)}; {user} takes {WORDS[kind]}", draft.node, expected=WORDS[kind])
         return typed
 
     def decided(self, node: Node) -> Typed:
@@ -142,12 +144,11 @@ class Binder:
         return Operation(node, kind, operation, (self.wanted(argument, kind, node.function),))
 
     def _text_test(self, node: Call) -> Typed:
-        first = self.draft(node.arguments[0])
-        if not isinstance(first, Open) and first.kind == "texts":
-            raise self.fault(
-                f'ask for one of {write(first.node)} with in, as in "night" in {write(first.node)}', node, expected="in"
-            )
-        arguments = tuple(self.wanted(argument, "text", node.function) for argument in node.arguments)
+        text, part = map(self.draft, node.arguments)
+        if not isinstance(text, Open) and text.kind == "texts":
+            name = write(text.node)
+            raise self.fault(f'ask for one of {name} with in, as in "night" in {name}', node, expected="in")
+        arguments = (self._settled(text, "text", node.function), self._settled(part, "text", node.function))
         return Operation(node, "boolean", node.function, arguments)
 
     def _literal(self, node: Node) -> Draft:
@@ -165,9 +166,11 @@ class Binder:
         return Read(node, kind, Field(found.name, kind, found.path))
 
     def _negative(self, node: Negative) -> Typed:
-        if isinstance(node.operand, Number) and isinstance(node.operand.value, int):
-            return Constant(node, "integer", -node.operand.value)
-        return Operation(node, "number", "negative", (self.wanted(node.operand, "number", "a minus sign"),))
+        """A number that stands in the text stays one, so that it may stand in a list."""
+        draft = self.draft(node.operand)
+        if isinstance(draft, Constant) and draft.kind in {"integer", "number"} and isinstance(draft.value, int | float):
+            return Constant(node, draft.kind, 0 - draft.value)
+        return Operation(node, "number", "negative", (self._settled(draft, "number", "a minus sign"),))
 
     def _composed(self, node: Node) -> Typed:
         match node:

@@ -73,6 +73,8 @@ def test_unknown_is_neither_true_nor_false(text: str, truth: dict[tuple[Any, Any
         ("lower('ÄİΣ')", "äi\u03c3"),
         ("coalesce(1 / 0, 3)", 3.0),
         ("contains('abc', '')", True),
+        ("-2.5 in [1, -2.5]", True),
+        ("-(-5) == 5 and -(-2.5) == 2.5", True),
     ],
 )
 def test_what_is_worked_out_is_pinned(text: str, value: Any) -> None:

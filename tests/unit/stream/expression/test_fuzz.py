@@ -97,10 +97,10 @@ def typed_text(chance: random.Random) -> str:
     return text
 
 
-def cpu_s(work: Callable[[], None]) -> float:
-    """How long the work takes of the processor; a second look where the first seemed slow, since others work here too."""
+def cpu_s(work: Callable[[], object]) -> float:
+    """How long the work takes of the processor; looked at again where it seemed slow, since others may work here too."""
     spent = float("inf")
-    for _ in range(5):
+    for _ in range(20):
         started = time.thread_time()
         work()
         spent = min(spent, time.thread_time() - started)
@@ -172,6 +172,38 @@ def slow_ones(chance: random.Random, count: int) -> list[tuple[float, str]]:
         if spent > LIMIT_S:
             slow.append((spent, text))
     return slow
+
+
+@pytest.mark.parametrize(
+    ("before", "inside", "after"),
+    [
+        ("startswith(text(", "true", "), 'a')"),
+        ("contains('a', text(", "true", "))"),
+        ("lower(", "source", ")"),
+        ("coalesce(x, ", "y", ")"),
+        ("coalesce(", "x", ", 1)"),
+        ("-(", "x", ")"),
+        ("abs(-", "x", ")"),
+        ("not (", "x", ")"),
+        ("is_null(number(text(", "x", ")))"),
+        ("text(1 + number(", "'1'", "))"),
+        ("(1 / ", "x", ")"),
+        ("(x == (", "true", "))"),
+        ("(a and (", "b", "))"),
+        ("ratio(", "count", ", count)"),
+        ("avg(", "x", ")"),
+        ("last(coalesce(a, ", "b", "))"),
+        ("ratio(count where (", "x", "), count)"),
+        ("'a' in [", "'b'", "]"),
+        ('a["', "b", '"]'),
+    ],
+)
+def test_nothing_that_is_nested_takes_twice_as_long_with_each_level(before: str, inside: str, after: str) -> None:
+    for levels in range(1, 40):
+        text = before * levels + inside + after * levels
+        assert cpu_s(lambda text=text: look(text)) < LIMIT_S, text
+        spent = cpu_s(lambda text=text: check(Question(expression=text, purpose="rule", cursor=len(text), fields=SEEN)))
+        assert spent < LIMIT_S, text
 
 
 def test_twenty_thousand_texts_are_worked_on_or_refused() -> None:

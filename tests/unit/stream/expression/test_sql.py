@@ -68,6 +68,11 @@ def test_every_number_says_how_wide_it_is() -> None:
     assert render(bind("0.05 == 5", EventNames()), column) == "(CAST(0.05E0 AS DOUBLE) = CAST(5.0E0 AS DOUBLE))"
 
 
+def test_two_signs_are_no_comment() -> None:
+    assert render(bind("-(-2.5)", EventNames()), column) == "CAST(2.5E0 AS DOUBLE)"
+    assert "--" not in render(bind("-(-x) - -(2.5)", EventNames(), "number"), column)
+
+
 def test_sql_that_would_grow_without_end_is_refused() -> None:
     with pytest.raises(TooLarge, match="divisions"):
         render(bind("1 / (x + " * 15 + "1" + ")" * 15, EventNames()), column)
