@@ -201,7 +201,8 @@ def backtest(
         body = {"query": _definition(server, query), "start": start, "end": end, "origin": origin}
         results = _backtest(server, body)
         if style is RowFormat.NDJSON:
-            write_ndjson(results)
+            for result in results:  # each at once, because there may be more to wait for
+                write_ndjson([result])
         else:
             write_rows([_result_row(result) if style is RowFormat.TABLE else result for result in results], style=style)
 
