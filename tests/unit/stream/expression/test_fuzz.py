@@ -199,7 +199,7 @@ def slow_ones(chance: random.Random, count: int) -> list[tuple[float, str]]:
     ],
 )
 def test_nothing_that_is_nested_takes_twice_as_long_with_each_level(before: str, inside: str, after: str) -> None:
-    for levels in range(1, 40):
+    for levels in (4, 8, 12, 16, 24, 31):
         text = before * levels + inside + after * levels
         assert cpu_s(lambda text=text: look(text)) < LIMIT_S, text
         spent = cpu_s(lambda text=text: check(Question(expression=text, purpose="rule", cursor=len(text), fields=SEEN)))
