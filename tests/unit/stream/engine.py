@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from weft.core.batch import LogBatch
-from weft.core.times import MINUTE_US as MINUTE_US
 from weft.core.times import SECOND_US
 from weft.core.watermark import max_time_us
 from weft.stream.engine.engine import Engine

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.stream.engine import MINUTE_US, EngineUnderTest, event
+from tests.unit.stream.engine import EngineUnderTest, event
 from weft.core.errors import Invalid, Unsupported
+from weft.core.times import MINUTE_US
 from weft.stream import custom
 
-MODULE = '''
+MODULE = """
 import math
 import struct
 from weft.stream.custom import CustomAggregate
@@ -43,7 +44,7 @@ class Geometric(CustomAggregate):
     @classmethod
     def load(cls, saved):
         return cls(*struct.unpack("dq", saved))
-'''
+"""
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_function_of_another_package_is_used_like_ours_and_survives_a_restart(
 
 @pytest.mark.usefixtures("installed")
 def test_one_that_cannot_be_used_is_named() -> None:
-    with pytest.raises(Unsupported, match="broken.*CustomAggregate"):
+    with pytest.raises(Unsupported, match=r"broken.*CustomAggregate"):
         EngineUnderTest({"window": "1m", "select": {"x": "broken(value)"}})
 
 
