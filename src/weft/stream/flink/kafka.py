@@ -98,7 +98,9 @@ def _received_us() -> str:
 
     Eight bytes are a whole number, the least significant first; the last one carries the sign.
     """
-    digits = (f"CAST(INSTR(by_number, SUBSTRING(stamp FROM {RECEIVED_AT + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8))
+    digits = (
+        f"CAST(INSTR(by_number, SUBSTRING(stamp FROM {RECEIVED_AT + 1 + byte} FOR 1)) - 1 AS BIGINT)" for byte in range(8)
+    )
     number = " + ".join(f"{digit} * {integer(256**byte)}" for byte, digit in enumerate(digits))
     return f"CASE WHEN CHAR_LENGTH(stamp) = {STAMP_BYTES} THEN {number} ELSE {_written_us()} END"
 
