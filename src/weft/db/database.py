@@ -1,8 +1,10 @@
 """Database: units of work on one database, and its errors in our own words."""
 
+import asyncio
 import errno
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,8 @@ class Database:
         self._url = read_url(url)
         self._settings = settings or DbSettings()
         self._engine = open_engine(self._url, self._settings)
+        self._turn = asyncio.Lock() if self.kind == "sqlite" else None
+        self._inside: ContextVar[asyncio.Task[object] | None] = ContextVar("inside", default=None)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -53,15 +57,37 @@ class Database:
         """A unit of work, committed at its end and rolled back on any error.
 
         Raises Conflict where a unique value is taken, StorageFull where the disk is, Unavailable where the database is away
-        or somebody else holds the write lock for too long.
+        or somebody else holds the write lock for too long. Never inside another unit of work of the same task: on SQLite the
+        inner one would wait for the outer one.
         """
-        async with self._session(writing=True) as session:
+        if self._inside.get() is asyncio.current_task():
+            raise RuntimeError("a unit of work that writes was begun inside another one; end that first")
+        async with self._in_turn(), self._session(writing=True) as session:
             yield session
             await session.commit()
 
     @asynccontextmanager
+    async def _in_turn(self) -> AsyncGenerator[None, None]:
+        """One writer of this process after the other, in the order in which they came. SQLite would let them try again and
+        again, and whoever is unlucky wait for ever."""
+        if self._turn is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(self._settings.busy_timeout_s):
+                await self._turn.acquire()
+        except TimeoutError as late:
+            raise Unavailable("the sqlite database does not answer: others of this process write to it") from late
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
     async def _session(self, *, writing: bool) -> AsyncGenerator[AsyncSession, None]:
         engine = self._engine.execution_options(weft_write=writing)
+        outside = self._inside.get()
+        self._inside.set(asyncio.current_task())
         try:
             async with AsyncSession(engine, expire_on_commit=False, autobegin=True) as session:
                 yield session
@@ -70,6 +96,8 @@ class Database:
             if told is failure:
                 raise
             raise told from failure
+        finally:
+            self._inside.set(outside)
 
     def own_word(self, failure: Exception) -> Exception:
         """What went wrong in our own words, or the error itself where it is not the database's."""

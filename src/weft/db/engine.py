@@ -76,6 +76,7 @@ def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "reset", _end_sqlite)
     else:
         event.listen(engine.sync_engine, "checkout", _prove_alive(engine.sync_engine.dialect))
     return engine
@@ -118,6 +119,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         cursor.execute("PRAGMA foreign_keys=ON")
     finally:
         cursor.close()
+
+
+def _end_sqlite(connection: Any, _record: object, _state: object) -> None:
+    """A COMMIT that found the file busy leaves its transaction open, and SQLAlchemy takes it for ended: back in the pool the
+    connection would keep everybody else from writing."""
+    if connection.driver_connection.in_transaction:
+        connection.rollback()
 
 
 def _begin_sqlite(connection: Any) -> None:

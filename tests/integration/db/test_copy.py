@@ -79,7 +79,7 @@ async def test_everything_is_carried_over_and_both_sides_prove_it(urls: dict[str
     async with opened(urls[here]) as source, opened(urls[there]) as target:
         await fill(source)
         compared = await copy_database(source, target)
-        assert {table.table: table.source.rows for table in compared} == TABLES
+        assert {table.table: table.source.rows for table in compared if table.source.rows} == TABLES
         assert all(table.same for table in compared)
         assert len({table.source.digest for table in compared}) == len(compared)
         assert await contents(target) == await contents(source)

@@ -211,3 +211,42 @@ def test_a_forgotten_database_does_not_keep_the_program_from_ending(tmp_path: Pa
     )
     done = subprocess.run([sys.executable, "-c", script, f"sqlite:///{tmp_path / 'x.db'}"], timeout=30, check=False)
     assert done.returncode == 0
+
+
+async def test_a_commit_that_found_the_file_busy_leaves_nobody_locked_out(sqlite_url: str) -> None:
+    """It used to go back into the pool with its transaction open, and nobody could write any more."""
+    async with opened(sqlite_url) as ready:
+        impatient = Database(sqlite_url, settings=DbSettings(busy_timeout_s=0.2))
+        async with ready.reading() as reading:
+            await reading.execute(text("SELECT value FROM counters"))  # as long as it is open nobody can commit
+            with pytest.raises(Unavailable, match="locked"):
+                async with impatient.writing() as session:
+                    await session.execute(text("UPDATE counters SET value = 1"))
+
+        async with ready.writing() as session:
+            await session.execute(text("UPDATE counters SET value = 2"))
+        async with impatient.writing() as session:
+            await session.execute(text("UPDATE counters SET value = value + 1"))
+        await impatient.close()
+        assert await value(ready) == 3
+
+
+async def test_writing_inside_another_unit_is_a_mistake_that_is_told_at_once(database: Database) -> None:
+    async with database.reading():
+        with pytest.raises(RuntimeError, match="inside another"):
+            async with database.writing():
+                pass
+
+
+async def test_writers_of_one_process_come_in_turn(file_database: Database) -> None:
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        async with file_database.writing() as session:
+            order.append(number)
+            await session.execute(text("UPDATE counters SET value = value + 1"))
+
+    await asyncio.gather(*(write(number) for number in range(30)))
+
+    assert order == list(range(30))
+    assert await value(file_database) == 30
