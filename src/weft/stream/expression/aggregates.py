@@ -8,7 +8,7 @@ from weft.core.errors import Invalid
 from weft.stream.column import Kind
 from weft.stream.expression.bind import Binder
 from weft.stream.expression.fault import did_you_mean, excerpt
-from weft.stream.expression.functions import AGGREGATES, FUNCTIONS, METRICS, find_aggregate
+from weft.stream.expression.functions import AGGREGATES, FUNCTIONS, METRICS, AggregateFunction, find_aggregate
 from weft.stream.expression.kinds import Draft, Open, as_number
 from weft.stream.expression.names import Names, ResultNames
 from weft.stream.expression.parser import RATIO, parse
@@ -26,7 +26,7 @@ from weft.stream.expression.tree import (
     rewritten,
 )
 from weft.stream.expression.typed import Aggregate, Constant, Operation, Typed
-from weft.stream.expression.write import write
+from weft.stream.expression.write import write, write_name
 
 THRESHOLD: Final = "threshold"
 
@@ -50,17 +50,20 @@ class WindowBinder(Binder):
 
     def name(self, node: Name) -> Draft:
         """A value handed in, the threshold, or a named metric."""
-        word = node.path[0]
-        if self.names.find(node.path) is not None or len(node.path) > 1:
-            return super().name(node) if self.names.find(node.path) is not None else self._no_aggregate(node)
+        if self.names.find(node.path) is not None:
+            return super().name(node)
+        word = write_name(node.path)
         if word == THRESHOLD and self._threshold is not None:
             return Constant(node, "number", self._threshold)
-        return self._metric(node, word, None) if word in METRICS else self._no_aggregate(node)
+        if word not in METRICS:
+            raise self._no_aggregate(node)
+        return self._metric(node, word, None)
 
     def call(self, node: Call) -> Draft:
         """An aggregate, a named metric with a condition of its own, or a function of values over the window."""
-        if find_aggregate(node.function) is not None:
-            return self._aggregate(node)
+        aggregate = find_aggregate(node.function)
+        if aggregate is not None:
+            return self._aggregate(node, aggregate)
         if node.function in METRICS and not node.arguments:
             return self._metric(node, node.function, node.where)
         if node.function in FUNCTIONS:
@@ -78,10 +81,7 @@ class WindowBinder(Binder):
             self._metrics[name] = self.decided(aggregate)
         return _placed(self._metrics[name], node)
 
-    def _aggregate(self, node: Call) -> Draft:
-        function = find_aggregate(node.function)
-        if function is None:
-            raise self.fault(f"there is no aggregate {excerpt(node.function)}", node)
+    def _aggregate(self, node: Call, function: AggregateFunction) -> Draft:
         count = len(node.arguments)
         if not function.least <= count <= len(function.takes):
             takes = function.least if function.least == len(function.takes) else f"{function.least} or {len(function.takes)}"
@@ -136,10 +136,10 @@ class WindowBinder(Binder):
         found = self._events.find(node.path)
         return node if found is None else replace(node, path=found.path)
 
-    def _no_aggregate(self, node: Name) -> Draft:
+    def _no_aggregate(self, node: Name) -> Invalid:
         name = excerpt(write(node))
         near = did_you_mean(name, [*METRICS, *(candidate.name for candidate in self.names.candidates())])
-        raise self.fault(
+        return self.fault(
             f"{name} is a field of single events{near or f'; say what of the window, as in avg({name}) or max({name})'}",
             node,
             expected=f"avg({name}), max({name}), last({name}) or another aggregate",
