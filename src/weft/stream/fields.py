@@ -113,7 +113,10 @@ class _Layout:
         try:
             decoded = self._loose.decode(rows)
         except msgspec.ValidationError:  # a number beyond all floats
-            return {path: [_follow(row, path) for row in json.loads(rows)] for path in self.by_path}
+            decoded = json.loads(rows)
+            if not all(isinstance(row, dict) for row in decoded):
+                raise ValueError("a row is no JSON object") from None
+            return {path: [_follow(row, path) for row in decoded] for path in self.by_path}
         return {path: [_follow(getattr(row, path[0]), path[1:]) for row in decoded] for path in self.by_path}
 
     def _typed_decoder(self) -> "msgspec.json.Decoder[Any] | None":
