@@ -75,7 +75,7 @@ class NamedAggregate(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to say about an expression. Without errors it is valid."""
+    """What there is to say about an expression. Without errors it is valid; one that can be read has a tree all the same."""
 
     valid: bool
     kind: Kind | None = None
@@ -93,11 +93,13 @@ def check(question: Question) -> Answer:
     events = EventNames(question.fields)
     values = ResultNames(question.values)
     completions = _completions(question, events, values)
+    tree: Node | None = None
     try:
         tree = parse(question.expression)
         meaning = _meaning(question, events, values)
     except Invalid as wrong:
-        return Answer(valid=False, errors=[_fault(wrong)], completions=completions)
+        shown = None if tree is None else _part(tree, {})
+        return Answer(valid=False, tree=shown, errors=[_fault(wrong)], completions=completions)
     kinds = _kinds(meaning)
     return Answer(
         valid=True,

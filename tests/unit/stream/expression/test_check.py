@@ -50,6 +50,13 @@ def test_an_error_is_part_of_the_answer_and_points_at_its_place() -> None:
     assert (error.column, error.expected) == (21, "a name, a number, a text, a function or '('")
 
 
+def test_what_can_be_read_has_a_tree_even_where_it_means_nothing() -> None:
+    answer = asked("source > 5")
+    assert not answer.valid
+    assert answer.tree is not None
+    assert flat(answer.tree) == [("source > 5", None), ("source", None), ("5", None)]
+
+
 @pytest.mark.parametrize(
     ("expression", "purpose", "warning"),
     [
