@@ -8,8 +8,9 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from weft.alerts.alert_state import AlertState, Step, Transition
 from weft.alerts.compile import compile_rule
-from weft.alerts.lifecycle import AlertState, Life, Step, Transition
+from weft.alerts.lifecycle import Life
 from weft.alerts.phase import OPEN
 from weft.alerts.record import Entry, Recorder, read_key, read_state
 from weft.alerts.rulebook import read_rule

@@ -7,10 +7,11 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from weft.alerts.alert_state import AlertState, Step, renewed
 from weft.alerts.compile import Compiled, compile_rule
 from weft.alerts.identity import fingerprint_of
 from weft.alerts.judged import Evidence, Judged
-from weft.alerts.lifecycle import AlertState, Life, Step, renewed
+from weft.alerts.lifecycle import Life
 from weft.alerts.live import LiveRule, LiveRules
 from weft.alerts.mute import Mutes, load_mutes
 from weft.alerts.phase import OPEN, Seen

@@ -5,136 +5,23 @@ escalation and notifications take the moment they happen at. Each method gives t
 there, what somebody has to be told, and when to look again.
 """
 
-from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
-import msgspec
-
+from weft.alerts.alert_state import (
+    SYSTEM,
+    Acknowledgement,
+    AlertState,
+    Mute,
+    Notice,
+    NoticeKind,
+    Step,
+    Told,
+    weight,
+    worse,
+)
 from weft.alerts.phase import ACTIVE, OPEN, Phase, Seen, Status, Timing, Unfolded, settle, unfold
-from weft.alerts.rule import LEVELS, AlertLevel, level_above
-
-Change = Literal[
-    "pending",
-    "firing",
-    "recovering",
-    "resolved",
-    "inactive",
-    "no_data",
-    "error",
-    "level",
-    "amended",
-    "acknowledged",
-    "unacknowledged",
-    "silenced",
-    "unsilenced",
-    "inhibited",
-    "uninhibited",
-    "flapping",
-    "steady",
-    "escalated",
-    "reminded",
-]
-"""What happened; the event in the topic `alerts` is called `weft.alert.<change>`."""
-NoticeKind = Literal["firing", "resolved", "reminder", "level", "escalated", "amended", "no_data", "error", "flapping"]
-
-SYSTEM: Final = "weft"
-"""Who acts where nobody did."""
-
-
-class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody has taken it on. It ends at `until_us`, when the level rises, or with the alert."""
-
-    by: str
-    at_us: int
-    until_us: int | None = None
-    comment: str | None = None
-
-
-class Mute(NamedTuple):
-    """What keeps an alert quiet: the id of a silence, the id of another rule that fires."""
-
-    silenced_by: str | None = None
-    inhibited_by: str | None = None
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What was last said about this episode, and with which transition."""
-
-    at_us: int
-    number: int
-    status: Status
-    level: AlertLevel | None
-
-
-class AlertState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything that has to be remembered of one rule and one key."""
-
-    phase: Phase = Phase()
-    base: Phase = Phase()
-    recent: tuple[Seen, ...] = ()
-    number: int = 0
-    episode: int = 0
-    fired_at_us: int | None = None
-    acknowledged: Acknowledgement | None = None
-    silenced_by: str | None = None
-    inhibited_by: str | None = None
-    flips_us: tuple[int, ...] = ()
-    flapping: bool = False
-    step: int = 0
-    escalate_from_us: int | None = None
-    raised: AlertLevel | None = None
-    revision: int = 0
-    told: Told | None = None
-    last_told: Told | None = None
-
-    @property
-    def status(self) -> Status:
-        """Where it stands."""
-        return self.phase.status
-
-    @property
-    def level(self) -> AlertLevel | None:
-        """How bad it is: what the condition says, or what escalation made of it."""
-        return _worse(self.phase.level, self.raised)
-
-    @property
-    def is_active(self) -> bool:
-        """Whether somebody has to know of it."""
-        return self.phase.status in ACTIVE
-
-    @property
-    def is_muted(self) -> bool:
-        """Whether nobody is told for now."""
-        return self.silenced_by is not None or self.inhibited_by is not None
-
-
-class Transition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that happened to an alert. `number` counts them per rule and key, for ever."""
-
-    number: int
-    episode: int
-    change: Change
-    status: Status
-    before: Status
-    level: AlertLevel | None
-    at_us: int
-    event_us: int | None = None
-    by: str = SYSTEM
-    reason: str | None = None
-    amended: bool = False
-
-
-class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """That somebody has to be told. `channels` are other ones than the rule's, where an escalation names them."""
-
-    kind: NoticeKind
-    number: int
-    episode: int
-    status: Status
-    level: AlertLevel | None
-    at_us: int
-    step: int = 0
-    channels: tuple[str, ...] | None = None
+from weft.alerts.rule import AlertLevel, level_above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,42 +46,6 @@ class Policy:
     shadow: bool = False
     revises: bool = True
     """Whether a changed result is late truth; where windows are judged while they are open it is only the next look."""
-
-
-@dataclass(slots=True)
-class Step:
-    """A state on its way: changed in place while one thing happens, then read."""
-
-    state: AlertState
-    now_us: int
-    transitions: list[Transition] = field(default_factory=list[Transition])
-    notices: list[Notice] = field(default_factory=list[Notice])
-    due_us: int | None = None
-    amends: bool = False
-
-    def change(self, **fields: object) -> None:
-        """Set fields of the state."""
-        self.state = msgspec.structs.replace(self.state, **fields)
-
-    def note(self, change: Change, *, before: Status, by: str = SYSTEM, reason: str | None = None) -> None:
-        """Write a transition down; the state is as it is afterwards."""
-        state = self.state
-        self.state = msgspec.structs.replace(state, number=state.number + 1)
-        self.transitions.append(
-            Transition(
-                number=state.number + 1,
-                episode=state.episode,
-                change=change,
-                status=state.phase.status,
-                before=before,
-                level=state.level,
-                at_us=self.now_us,
-                event_us=state.phase.last_end_us,
-                by=by,
-                reason=reason,
-                amended=self.amends,
-            )
-        )
 
 
 class Life:
@@ -306,7 +157,7 @@ class Life:
     def _reopen(self, step: Step, level_before: AlertLevel | None) -> None:
         """Who took it on took on something milder."""
         state = step.state
-        if state.acknowledged and state.is_active and _weight(state.level) > _weight(level_before) >= 0:
+        if state.acknowledged and state.is_active and weight(state.level) > weight(level_before) >= 0:
             step.change(acknowledged=None, escalate_from_us=step.now_us)
 
     def _end(self, step: Step) -> Step:
@@ -344,7 +195,7 @@ class Life:
         while (due_us := self._escalation_due_us(step.state)) is not None and due_us <= step.now_us:
             state = step.state
             rung = self._policy.escalation[state.step]
-            level = _worse(state.level, rung.level or level_above(state.level or self._policy.timing.level))
+            level = worse(state.level, rung.level or level_above(state.level or self._policy.timing.level))
             step.change(step=state.step + 1, raised=level)
             step.note("escalated", before=state.status, reason=f"nobody acknowledged it: step {state.step + 1}")
             if not self._policy.shadow and not state.flapping:
@@ -372,7 +223,7 @@ class Life:
                 self._tell(step, "amended" if step.amends else kind)
         elif step.amends and step.transitions:
             self._tell(step, "amended")
-        elif _weight(state.level) > _weight(told.level):
+        elif weight(state.level) > weight(told.level):
             self._tell(step, "level")
         elif kind != _kind_of(told.status):
             self._tell(step, kind)
@@ -383,7 +234,7 @@ class Life:
     def _speak_due_us(self, state: AlertState) -> int:
         """When a new episode may be told: at once, or after the suppression period where that told no worse."""
         last = state.last_told
-        if last is None or _weight(state.level) > _weight(last.level):
+        if last is None or weight(state.level) > weight(last.level):
             return 0
         return last.at_us + self._policy.suppression_us
 
@@ -431,13 +282,6 @@ class Life:
         return min((due for due in dues if due is not None), default=None)
 
 
-def renewed(state: AlertState) -> AlertState:
-    """The same alert under a rule that means something else now: its windows count no more, its numbers go on."""
-    return AlertState(
-        number=state.number, episode=state.episode, flips_us=state.flips_us, flapping=state.flapping, last_told=state.last_told
-    )
-
-
 def _is_recent(state: AlertState, seen: Seen) -> bool:
     return any(window.end_us == seen.end_us and window.start_us == seen.start_us for window in state.recent)
 
@@ -462,11 +306,3 @@ def _kind_of(status: Status) -> Literal["firing", "no_data", "error"]:
             return status
         case _:
             return "firing"
-
-
-def _weight(level: AlertLevel | None) -> int:
-    return -1 if level is None else LEVELS.index(level)
-
-
-def _worse(one: AlertLevel | None, other: AlertLevel | None) -> AlertLevel | None:
-    return one if _weight(one) >= _weight(other) else other

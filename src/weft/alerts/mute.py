@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from weft.alerts.lifecycle import Mute
+from weft.alerts.alert_state import Mute
 from weft.alerts.live import LiveRules
 from weft.alerts.record import read_key
 from weft.alerts.rule import Rule

@@ -9,9 +9,9 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from weft.alerts.alert_state import AlertState, Notice, Step, Transition
 from weft.alerts.identity import alert_id_of, event_id_of, key_text
 from weft.alerts.judged import Evidence
-from weft.alerts.lifecycle import AlertState, Notice, Step, Transition
 from weft.alerts.notify.notification import Intent, Notification
 from weft.alerts.notify.outbox import add
 from weft.alerts.phase import OPEN

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from weft.alerts.alert_state import AlertState, Notice, Step, Transition
 from weft.alerts.compile import Compiled
 from weft.alerts.gap import windows_without_result
-from weft.alerts.lifecycle import AlertState, Life, Notice, Step, Transition
+from weft.alerts.lifecycle import Life
 from weft.alerts.phase import OPEN, Seen, Status
 from weft.alerts.rule import AlertLevel
 from weft.stream.engine.taken import Result

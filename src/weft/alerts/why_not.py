@@ -7,10 +7,10 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import select
 
+from weft.alerts.alert_state import AlertState
 from weft.alerts.compile import Compiled, compile_rule, query_name
 from weft.alerts.identity import key_text
 from weft.alerts.judged import Reason
-from weft.alerts.lifecycle import AlertState
 from weft.alerts.phase import OPEN
 from weft.alerts.record import read_key, read_state
 from weft.alerts.result_row import ResultRow, read_results

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from tests.integration.alerts.conftest import Court
+from weft.alerts.alert_state import AlertState
 from weft.alerts.handle import Alerts
-from weft.alerts.lifecycle import AlertState
 from weft.alerts.record import read_state
 from weft.alerts.rule import read_definition
 from weft.alerts.silence import Matcher, Silences

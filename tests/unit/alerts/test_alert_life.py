@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from weft.alerts.lifecycle import AlertState, Escalation, Life, Mute, Notice, Policy, Step
+from weft.alerts.alert_state import AlertState, Mute, Notice, Step
+from weft.alerts.lifecycle import Escalation, Life, Policy
 from weft.alerts.phase import OPEN, Seen, Timing
 from weft.alerts.rule import LEVELS, AlertLevel, NoDataPolicy
 from weft.core.times import MINUTE_US
