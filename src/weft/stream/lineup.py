@@ -63,9 +63,14 @@ class Lineup:
 
     def snapshot(self) -> bytes:
         """Everything the engine knows."""
-        for figure in self.figures.values():
-            figure.largest_us = self._largest_us
+        for alias, figure in self.figures.items():
+            figure.largest_us, figure.keys = self._largest_us, self._engine.key_count(alias)
         return self._engine.snapshot()
+
+    @property
+    def size_bytes(self) -> int:
+        """About what the state holds in memory."""
+        return self._engine.size_bytes
 
     @property
     def positions(self) -> Offsets:

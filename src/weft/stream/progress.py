@@ -19,7 +19,7 @@ class Progress(BaseModel):
     failure: str | None = Field(description="Why it cannot be computed.")
     watermark: str | None = Field(description="Windows that end before this are over.")
     lag: int = Field(description="Offsets of its topic that were not yet read when its state was saved.")
-    keys: int = Field(description="Keys with an open window.")
+    keys: int = Field(description="Keys it holds in memory: those with an open window, and some of windows just closed.")
     results: int = Field(description="Results so far, of this version and of those that still run beside it.")
     late: int = Field(description="Events that came too late for it.")
     refused: int = Field(description="Events that were not counted because its memory was full.")

@@ -260,7 +260,7 @@ class Share:
         self._is_saved = True
         took_s = self._clock.steady_s() - began_s
         self._pause_s = max(self._settings.save_interval_s, took_s / self._settings.save_max_share)
-        self._tally.saved(self.topic, len(snapshot), self._lineup.figures)
+        self._tally.saved(self.topic, self._lineup.size_bytes, self._lineup.figures)
         await self._log.commit(
             GROUP, {TopicPartition(self.topic, partition): offset for partition, offset in state.positions.items()}
         )

@@ -27,7 +27,6 @@ class Figure(msgspec.Struct, kw_only=True):
     largest_us: int = BEGINNING
     watermark_us: int | None = None
     keys: int = 0
-    state_bytes: int = 0
     results_total: int = 0
     late_total: int = 0
     refused_total: int = 0

@@ -73,7 +73,7 @@ class Tally:
         )
         metrics.add_gauge(
             "stream_state_bytes",
-            "Bytes of saved state of continuous queries.",
+            "Bytes of state of continuous queries in memory.",
             ("topic",),
             lambda: [((topic,), size) for topic, size in list(self.state_bytes.items())],
         )

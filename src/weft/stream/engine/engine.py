@@ -48,6 +48,15 @@ class Engine:
                 positions[at] = min(offset, positions.get(at, offset))
         return positions
 
+    @property
+    def size_bytes(self) -> int:
+        """About what all state holds in memory."""
+        return sum(one.size_bytes for one in self._passes)
+
+    def key_count(self, name: str) -> int:
+        """How many keys the pass of a query knows now: those with an open window, and some of windows just closed."""
+        return next((one.key_count for one in self._passes if name in one.running), 0)
+
     def add(self, query: Query, version: int, *, positions: Positions | None = None) -> None:
         """Answer one more query, from now on, or from `positions` on where they are given (what was read before comes again).
 

@@ -32,6 +32,8 @@ _KEY_BYTES = 300
 
 _FEW_KEYS = 10_000
 """So many keys more than twice those that are needed may wait to be forgotten."""
+_CROWDED = 0.75
+"""From this share of its room on a pass forgets keys as soon as it can."""
 
 RowsFrom = Callable[[int], Rows]
 
@@ -101,6 +103,11 @@ class Pass:
     def size_bytes(self) -> int:
         """About what it holds in memory."""
         return self._keys.size_bytes + self._cells.size_bytes + self._windows.size_bytes
+
+    @property
+    def key_count(self) -> int:
+        """How many keys it knows."""
+        return len(self._keys)
 
     def add(self, plan: Plan) -> None:
         """Answer one more query from here on."""
@@ -198,7 +205,8 @@ class Pass:
                 block = self._block(running, answer)
                 if block is not None:
                     outcome.blocks.append(block)
-        if len(self._keys) > 2 * self._kept_keys + _FEW_KEYS and not self._windows.refuses:
+        spare = len(self._keys) - self._kept_keys
+        if spare > self._kept_keys + _FEW_KEYS or (spare and self.size_bytes > _CROWDED * self._limit_bytes):
             self._forget_keys()
 
     def _forget_keys(self) -> None:
