@@ -58,6 +58,10 @@ async def ingestion(resources: Resources) -> Parts:
 async def dashboard(resources: Resources) -> Parts:
     """Figures, series, live feeds, saved dashboards and the verdict."""
     query = await resources.query()
+    views, shown = query.views, resources.metrics
+    shown.add_gauge("live_subscriptions", "Live subscriptions that are open.", (), lambda: [((), views.seats)])
+    shown.add_gauge("live_views", "Different views that live subscriptions share.", (), lambda: [((), len(views))])
+    shown.add_gauge("live_memory_bytes", "Newest events kept in memory for live views.", (), lambda: [((), views.size_bytes)])
     return Parts(
         routers=(metrics.router, series.router, topics.router, live.router, dashboards.router),
         workers=(query.feeds, query.views),
