@@ -365,13 +365,9 @@ class Panes:
         self._refusing = dict(saved["refusing"])
 
     def renumber(self, numbers: Int64s, keys: int) -> None:
-        """Keys have new numbers, below `keys`; -1 is the number of those that are gone."""
+        """Keys have new numbers, below `keys` and in the same order; -1 is the number of those that are gone."""
         kept = np.flatnonzero(numbers >= 0)
         table = np.full((len(self._table), keys), EMPTY, dtype=np.int64)
         table[:, numbers[kept]] = self._table[:, kept]
         self._table = table
-
-    @property
-    def refuses(self) -> bool:
-        """Whether somebody was refused in a pane that is still open; keys keep their numbers until that is over."""
-        return bool(self._refusing)
+        self._refusing = {pane: int((numbers[:known] >= 0).sum()) for pane, known in self._refusing.items()}

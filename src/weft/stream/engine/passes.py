@@ -200,13 +200,15 @@ class Pass:
                 outcome.refused[name] = outcome.refused.get(name, 0) + refused
 
     def _answer(self, before_us: int, outcome: Outcome) -> None:
+        answered = False
         for answer in self._windows.answers(before_us, self.progress.passed_us):
+            answered = True
             for running in self.running.values():
                 block = self._block(running, answer)
                 if block is not None:
                     outcome.blocks.append(block)
         spare = len(self._keys) - self._kept_keys
-        if spare > self._kept_keys + _FEW_KEYS or (spare and self.size_bytes > _CROWDED * self._limit_bytes):
+        if answered and (spare > self._kept_keys + _FEW_KEYS or (spare and self.size_bytes > _CROWDED * self._limit_bytes)):
             self._forget_keys()
 
     def _forget_keys(self) -> None:

@@ -37,11 +37,6 @@ class Sessions:
         """How many sessions are not over."""
         return int(np.count_nonzero(self._lasts > BEGINNING))
 
-    @property
-    def refuses(self) -> bool:
-        """Whether an event was refused that a later session could have begun with."""
-        return self._refused_until_us > BEGINNING
-
     def place(self, rows: Rows, keys: Int64s, known_keys: int, passed_us: int, beside_bytes: int) -> tuple[Int64s, Mask | None]:
         """The cell of each event, and which are late (None where none is). Late and refused events have no cell but -1."""
         times_us = rows.times_us
@@ -106,7 +101,7 @@ class Sessions:
             return
         of_run = np.empty(len(cells), dtype=np.int64)
         of_run[runs] = keys
-        if self.refuses:
+        if self._refused_until_us > BEGINNING:
             close = starts[new] <= self._refused_until_us
             for time_us in np.sort(lasts[new[close]]).tolist():
                 self._refuse(time_us)
