@@ -15,6 +15,7 @@ from weft.cli import (
     health,
     keys,
     queries,
+    rule_trials,
     rules,
     start,
     store,
@@ -46,6 +47,11 @@ app.command("init")(configure.init)
 app.command("version")(configure.version)
 queries.app.command("submit")(submit.submit)
 app.add_typer(queries.app, name="queries")
+rules.app.command("test")(rule_trials.try_out)
+rules.app.command("backtest")(rule_trials.backtest)
+rules.app.command("diff")(rule_trials.compare)
+rules.app.command("import")(rule_trials.import_rules)
+rules.app.command("export")(rule_trials.export_rules)
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(channels.app, name="channels")

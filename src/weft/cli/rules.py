@@ -20,7 +20,9 @@ from weft.cli.options import (
 from weft.cli.output import write_json, write_line, write_rows
 from weft.core.errors import Invalid
 
-app = typer.Typer(help="List, show, add and remove rules.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, show, add, remove and try out rules; carry them in files.", no_args_is_help=True, rich_markup_mode=None
+)
 
 RuleArgument = Annotated[str, typer.Argument(help="Name or id of the rule.", show_default=False)]
 ROLE = "alerting"
