@@ -68,6 +68,7 @@ class Judging:
     async def judge(self, questions: Sequence[Question]) -> None:
         """Judge windows in the order in which they are given."""
         found = await load_states(self._session, sorted({question.fingerprint for question in questions}))
+        await self.recorder.preload(found.values())
         entries: dict[str, Entry] = {}
         for question in questions:
             fingerprint = question.fingerprint
@@ -79,6 +80,7 @@ class Judging:
         """What the time brings to alerts whose time has come; returns how many they were."""
         due = select(StateRow).where(StateRow.due_us <= self._now_us).order_by(StateRow.due_us).limit(_AT_ONCE)
         rows = (await self._session.scalars(due.with_for_update())).all()
+        await self.recorder.preload(rows)
         for row in rows:
             found = self._of(row)
             if found is None:
@@ -91,7 +93,9 @@ class Judging:
     async def mute(self) -> None:
         """Apply silences and inhibitions to what goes on."""
         open_rows = select(StateRow).where(StateRow.status.in_(sorted(OPEN))).with_for_update()
-        for row in (await self._session.scalars(open_rows)).all():
+        rows = (await self._session.scalars(open_rows)).all()
+        await self.recorder.preload(rows)
+        for row in rows:
             found = self._of(row)
             if found is None:
                 continue

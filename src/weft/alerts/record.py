@@ -1,7 +1,7 @@
 """Recording: what a step of an alert's life leaves behind, all of it in the caller's transaction."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,6 +49,13 @@ class Recorder:
     intents: list[Intent] = field(default_factory=list[Intent])
     changes: Counter[str] = field(default_factory=Counter[str])
     alerts: dict[str, AlertRow] = field(default_factory=dict[str, AlertRow])
+
+    async def preload(self, rows: Iterable[StateRow]) -> None:
+        """Read the alerts of states that are open at once, rather than one by one when something happens to them."""
+        ids = [alert_id_of(row.fingerprint, read_state(row).episode) for row in rows if row.status in OPEN]
+        for first in range(0, len(ids), _AT_ONCE):
+            part = AlertRow.id.in_(ids[first : first + _AT_ONCE])
+            self.alerts |= {row.id: row for row in await self.session.scalars(select(AlertRow).where(part))}
 
     async def take(self, entry: Entry, step: Step, evidence: Evidence | None) -> None:
         """Write down where a step led."""

@@ -42,15 +42,19 @@ class Rulebook:
         self._catalogue = catalogue
         self._clock = clock
 
-    async def create(self, definition: RuleDefinition, *, by: str, owner: str | None = None) -> Rule:
-        """A new rule. Raises Invalid where it means nothing, Conflict where the name is taken, TooLarge."""
+    async def create(
+        self, definition: RuleDefinition, *, by: str, owner: str | None = None, rule_id: str | None = None
+    ) -> Rule:
+        """A new rule. Raises Invalid where it means nothing, Conflict where the name or the id is taken, TooLarge."""
         now_us = self._clock.now_us()
-        rule_id = new_id(now_us)
+        rule_id = rule_id or new_id(now_us)
         compiled = compile_rule(definition, rule_id)
         row = RuleRow(id=rule_id, version=1, owner=owner or by, created_at_us=now_us)
         _write(row, definition, compiled, now_us)
         async with self._database.writing() as session:
             await _check_name(session, definition.name, None)
+            if await session.get(RuleVersionRow, (rule_id, 1)) is not None:
+                raise Conflict(f"there is, or was, a rule with the id {rule_id}; leave the id out to get a new one", id=rule_id)
             session.add(row)
             session.add(_version(row, by, now_us))
         await self._ask(row, compiled)

@@ -134,6 +134,17 @@ async def test_rules_are_made_listed_changed_and_removed_and_survive_a_restart(c
     assert missing["error"] == "NotFound"
 
 
+async def test_what_was_read_can_be_sent_back_and_a_client_may_choose_the_id(counter: Counter) -> None:
+    chosen = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+    made = await counter.rule(id=chosen)
+    assert made["id"] == chosen
+    await counter.ask("POST", "/api/v1/rules", 409, json=RULE | {"id": chosen, "name": "another"})
+    same = (await counter.ask("PUT", f"/api/v1/rules/{chosen}", json=made))["data"]
+    assert same == made
+    moved = await counter.ask("PUT", f"/api/v1/rules/{chosen}", 422, json=made | {"id": chosen.replace("6f", "7f", 1)})
+    assert moved["details"]["field"] == "id"
+
+
 @pytest.mark.contract("SF-138", "SF-139", "SF-140", "SF-141")
 @pytest.mark.parametrize("level", ["info", "warning", "error", "critical"])
 async def test_every_level_is_taken(counter: Counter, level: str) -> None:

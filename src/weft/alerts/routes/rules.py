@@ -1,6 +1,7 @@
 """Routes of rules: StreamFlow's AlertRule, and what Weft adds."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Response
@@ -9,11 +10,28 @@ from pydantic import BaseModel, Field
 from weft.alerts.routes.reader import Answer, Parts, Reader, Writer
 from weft.alerts.rule import Rule, RuleDefinition
 from weft.api.paging import PagedRows, PageLimit, PageNumber, paginate
+from weft.core.errors import Invalid
 from weft.core.times import to_text
 
 router = APIRouter(tags=["rules"])
 
 RuleId = Annotated[str, Path(min_length=1, max_length=128, description="The id of the rule, or its name.")]
+
+
+class RuleBody(RuleDefinition):
+    """A rule as it is to be. What only a kept rule has may stand there, so that what was read can be sent back."""
+
+    id: UUID | None = Field(
+        default=None, description="The id of a new rule, where the client gives one; else it cannot change."
+    )
+    version: int | None = Field(default=None, description="Not read: Weft counts.")
+    owner: str | None = Field(default=None, description="Not read.")
+    created_at: str | None = Field(default=None, description="Not read.")
+    updated_at: str | None = Field(default=None, description="Not read.")
+
+    def to_definition(self) -> RuleDefinition:
+        """What somebody wants."""
+        return RuleDefinition.model_validate(self.model_dump(include=set(RuleDefinition.model_fields)))
 
 
 class RuleRead(RuleDefinition):
@@ -70,9 +88,10 @@ class WhyNotRead(BaseModel):
 
 
 @router.post("/api/v1/rules", status_code=201, summary="Make a rule")
-async def create_rule(body: RuleDefinition, parts: Parts, principal: Writer) -> Answer[RuleRead]:
+async def create_rule(body: RuleBody, parts: Parts, principal: Writer) -> Answer[RuleRead]:
     """It is judged from now on. Refused with the field, and the column inside it, where it means nothing."""
-    rule = await parts.rulebook.create(body, by=f"{principal.kind}:{principal.id}")
+    rule_id = None if body.id is None else str(body.id)
+    rule = await parts.rulebook.create(body.to_definition(), by=f"{principal.kind}:{principal.id}", rule_id=rule_id)
     parts.judge.wake()
     return Answer(message="Rule created successfully", data=RuleRead.of(rule))
 
@@ -97,10 +116,12 @@ async def show_rule(rule_id: RuleId, parts: Parts, principal: Reader) -> Answer[
 
 
 @router.put("/api/v1/rules/{rule_id}", summary="Change a rule")
-async def change_rule(rule_id: RuleId, body: RuleDefinition, parts: Parts, principal: Writer) -> Answer[RuleRead]:
+async def change_rule(rule_id: RuleId, body: RuleBody, parts: Parts, principal: Writer) -> Answer[RuleRead]:
     """A new version. Alerts that go on are kept where it means the same as before, and end where it does not."""
     kept = await parts.rulebook.get(rule_id)
-    rule = await parts.rulebook.change(kept.id, body, by=f"{principal.kind}:{principal.id}")
+    if body.id is not None and str(body.id) != kept.id:
+        raise Invalid(f"the rule '{kept.name}' has the id {kept.id}, which cannot become {body.id}", field="id")
+    rule = await parts.rulebook.change(kept.id, body.to_definition(), by=f"{principal.kind}:{principal.id}")
     parts.judge.wake()
     return Answer(message="Rule updated successfully", data=RuleRead.of(rule))
 
