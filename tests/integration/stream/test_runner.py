@@ -34,6 +34,50 @@ def analytics(log: Log, database: Database) -> Analytics:
     return Analytics(log, database, CLOCK)
 
 
+@pytest.mark.contract("SF-159", "SF-160", "SF-D26")
+async def test_windows_are_half_open_aligned_to_the_epoch_and_may_overlap(analytics: Analytics, log: Log) -> None:
+    async with analytics:
+        await analytics.catalogue.put(make_query(), "user:ada")
+        await analytics.catalogue.put(make_query("sliding", window={"sliding": "10s", "slide": "5s"}), "user:ada")
+        await analytics.runs("counts")
+        await analytics.runs("sliding")
+        await send(log, 1, 9.999999, 10, 14, 31)
+
+        assert windows(await results(log, 2)) == [(0, 2), (10, 2)]
+        assert windows(await results(log, 4, "sliding")) == [(-5, 1), (0, 2), (5, 3), (10, 2)]
+
+
+@pytest.mark.contract("SF-158", "SF-161", "SF-162", "SF-163")
+async def test_every_event_is_counted_added_up_and_averaged_as_it_comes(analytics: Analytics, log: Log) -> None:
+    select = {"count": "count", "sum": "sum(number)", "mean": "avg(number)"}
+    async with analytics:
+        await analytics.catalogue.put(make_query(select=select), "user:ada")
+        await analytics.runs("counts")
+        await send(log, 1, 2, 3, 4)
+        await send(log, 15)
+        (told,) = await results(log, 1)
+        await until_read(analytics, log)
+
+    assert told["values"] == {"count": 4, "sum": 6, "mean": 1.5}
+    assert 'stream_events_total{outcome="taken",topic="events"} 5.0' in analytics.metrics.exposition()[0].decode()
+
+
+@pytest.mark.contract("SF-166", "SF-D24", "SF-D42")
+async def test_the_figures_of_the_dashboard_are_derived_by_themselves(log: Log, database: Database) -> None:
+    async with Analytics(log, database, CLOCK, built_in_queries=True) as analytics:
+        await analytics.runs("error_rate")
+        await send(log, 1, 2, 3, type="api.request", user_id="ada", data={"response_time": 0.5})
+        await send(log, 4, type="error", user_id="grace")
+        await send(log, 15)
+
+        assert windows(await results(log, 1, "events_per_second"), "events_per_second") == [(0, 0.4)]
+        assert windows(await results(log, 1, "error_rate"), "error_rate") == [(-50, 0.25)]
+        assert windows(await results(log, 1, "response_time_avg"), "response_time_avg") == [(-50, 0.5)]
+        assert windows(await results(log, 1, "active_users"), "active_users") == [(-290, 2)]
+        by_type = {one["key"]["type"]: one["values"]["events"] for one in await results(log, 2, "events_by_type")}
+        assert by_type == {"api.request": 3, "error": 1}
+
+
 async def test_a_result_is_an_event_that_says_what_was_counted_where_and_when(analytics: Analytics, log: Log) -> None:
     async with analytics:
         await analytics.catalogue.put(make_query(key=["source"], select={"count": "count", "top": "max(number)"}), "user:ada")
