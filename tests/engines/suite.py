@@ -1,6 +1,6 @@
-"""The transcripts as one job of Flink: each with a topic and names of queries of its own, results sorted back to it."""
+"""The transcripts as jobs of Flink: each with a topic and names of queries of its own, results sorted back to it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,9 @@ from tests.engines.flink import FlinkCluster
 from weft.cli.sql_gateway import SqlGateway
 from weft.stream.engine.plan import plan
 from weft.stream.flink.statements import Script, Tables, script
+from weft.stream.query import Query
+
+_AT_ONCE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,17 @@ class Suite:
 
     transcripts: Sequence[Transcript]
 
-    def script(self, tables: Tables) -> Script:
-        """The statements that answer all of them."""
-        plans = [plan(query, VERSION) for transcript in self.transcripts for query in transcript.checked_queries()]
+    def parts(self) -> Iterator["Suite"]:
+        """A few transcripts each, so that a job is small enough for a busy machine."""
+        for first in range(0, len(self.transcripts), _AT_ONCE):
+            yield Suite(self.transcripts[first : first + _AT_ONCE])
+
+    def script(self, tables: Tables, *others: Query) -> Script:
+        """The statements that answer all of them, and other queries over topics that are in order."""
+        queries = [query for transcript in self.transcripts for query in transcript.checked_queries()]
         bounds = {transcript.topic: transcript.bound_us for transcript in self.transcripts}
-        return script(plans, tables, bound_us=bounds.__getitem__, activated_us=0, checkpoint_s=1)
+        plans = [plan(query, VERSION) for query in (*queries, *others)]
+        return script(plans, tables, bound_us=lambda topic: bounds.get(topic, 0), activated_us=0, checkpoint_s=1)
 
 
 def load_suite() -> Suite:

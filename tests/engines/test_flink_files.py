@@ -14,18 +14,19 @@ SUITE = load_suite()
 
 
 class Answered:
-    """The job that answers the whole suite."""
+    """The jobs that answer the whole suite."""
 
     def __init__(self, suite: Suite, tables: FileTables, cluster: FlinkCluster) -> None:
+        self.tables = tables
         for transcript in suite.transcripts:
             tables.write(transcript)
-        self.tables = tables
-        script = suite.script(tables)
-        assert script.refused == {}
-        job = run(cluster, script.statements)
-        while (state := cluster.job(job)["state"]) not in {"FINISHED", "FAILED"}:
-            time.sleep(0.2)  # Flink has no other way to tell us
-        assert state == "FINISHED", cluster.failure(job)
+        for part in suite.parts():
+            script = part.script(tables)
+            assert script.refused == {}
+            job = run(cluster, script.statements)
+            while (state := cluster.job(job)["state"]) not in {"FINISHED", "FAILED"}:
+                time.sleep(0.2)  # Flink has no other way to tell us
+            assert state == "FINISHED", cluster.failure(job)
 
 
 @pytest.fixture(scope="module")

@@ -58,12 +58,11 @@ def events_view(reading: Reading, table: str) -> list[str]:
     order = "OVER (PARTITION BY `partition` ORDER BY passed"
     newest = f"MAX({COUNTED}) {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
     before = f"COALESCE(before_us, {integer(BEGINNING)}) - {integer(reading.bound_us)}"
-    is_event = "`row` IS JSON OBJECT AND JSON_EXISTS(`row`, 'lax $.type') AND JSON_EXISTS(`row`, 'lax $.source')"
     first, second = f"{reading.name} newest", f"{reading.name} before"
     return [
         view(first, f"SELECT {ENTRY}, passed, {newest} AS newest_us", table),
         view(second, f"SELECT {ENTRY}, LAG(newest_us) {order}) AS before_us", name(first)),
-        view(reading.name, f"SELECT {ENTRY}, {before} AS watermark_us", f"{name(second)}\nWHERE {is_event}"),
+        view(reading.name, f"SELECT {ENTRY}, {before} AS watermark_us", f"{name(second)}\nWHERE `row` IS JSON OBJECT"),
     ]
 
 
