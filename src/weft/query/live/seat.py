@@ -111,20 +111,22 @@ class Seat:
         """From these offsets on nothing was sent."""
         self.is_live = False
         self._positions, self._base, self._consumed = dict(positions), mark, 0
-        if self._behind is not None:
-            self._behind(self)
+        self.wake()
 
     def join(self) -> bool:
         """See `Place`. Only right after `next` said None."""
-        if self._is_out_of_credit:
-            return False
+        self.is_live = not self._is_out_of_credit
         self.view.join(self)
-        self.is_live = True
-        return True
+        return self.is_live
 
     def leave(self) -> None:
         """See `Place`."""
         self.view.leave(self)
+
+    def wake(self) -> None:
+        """Something happened to the view that this seat has to hear of, wherever it is."""
+        if self._behind is not None:
+            self._behind(self)
 
     async def moved(self) -> None:
         """See `Place`."""
@@ -141,6 +143,7 @@ class Seat:
     def grant(self, events: int) -> None:
         """See `Place`. From the first grant on nothing is conflated: what there is no credit for waits in the log."""
         self.credit = (self.credit or 0) + events
+        self._folding = None
         self._granted.set()
 
     async def next(self) -> Update | None:

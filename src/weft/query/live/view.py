@@ -48,6 +48,7 @@ class View:
         self._reader: Reader | None = None
         self._ready = asyncio.Event()
         self._live: dict[Seat, None] = {}
+        self._waiting: dict[Seat, None] = {}
         self._spoke_s = 0.0
         self._seeding = asyncio.Lock()
         self._seeded_after: int | None = None
@@ -98,15 +99,18 @@ class View:
         self.ended = reason
         self._ready.set()
         self._drop(list(self._live), self.positions, self.mark)
+        for seat in list(self._waiting):
+            seat.wake()
         self._wake()
 
     def join(self, seat: "Seat") -> None:
-        """The seat is at the head and gets every update from here on."""
-        self._live[seat] = None
+        """The seat is at the head and gets every update from here on; one that is not live hears of the end alone."""
+        (self._live if seat.is_live else self._waiting)[seat] = None
 
     def leave(self, seat: "Seat") -> None:
         """The seat gets no more."""
         self._live.pop(seat, None)
+        self._waiting.pop(seat, None)
 
     async def choose(self, piece: Piece) -> Sequence[int]:
         """The indices of a piece's events that this view shows."""
