@@ -7,7 +7,17 @@ from weft.core.errors import Invalid
 from weft.log.kafka.address import parse_address
 from weft.log.kafka.assemble import Assembler
 from weft.log.kafka.client import Message
-from weft.log.kafka.message import Headers, Messages, Stamp, stamp_ids, tick_headers, to_messages, unpack_stamp
+from weft.log.kafka.message import (
+    RECEIVED_AT,
+    STAMP_BYTES,
+    Headers,
+    Messages,
+    Stamp,
+    stamp_ids,
+    tick_headers,
+    to_messages,
+    unpack_stamp,
+)
 from weft.log.kafka.settings import DAY_S, KafkaSettings
 from weft.log.kafka.topics import retention_s, topic_config
 from weft.testing.factories import NOON_US, make_batch, make_row
@@ -115,6 +125,20 @@ def test_a_tick_comes_back_with_its_time() -> None:
     stamp = Stamp(count=0, max_before_us=5, max_after_us=9, ticks=2, received_at_us=NOON_US)
     (tick,) = Assembler("events", 0).add([message(3, b"", tick_headers(stamp, 9))])
     assert (tick.tick_us, tick.count, tick.next_offset, tick.max_time_before_us) == (9, 0, 4, 5)
+
+
+def test_a_tick_says_its_time_to_others_too() -> None:
+    stamp = Stamp(count=0, max_before_us=None, max_after_us=None, ticks=0, received_at_us=NOON_US)
+
+    assert dict(tick_headers(stamp, NOON_US + 1))["ce_time"] == b"2026-05-28T20:26:40.000001Z"
+    assert "ce_time" not in dict(tick_headers(stamp, 2**61))
+
+
+def test_who_knows_no_struct_finds_when_an_event_was_received() -> None:
+    packed = stamp_of(make_batch(1)).pack()
+
+    assert len(packed) == STAMP_BYTES
+    assert int.from_bytes(packed[RECEIVED_AT : RECEIVED_AT + 8], "little", signed=True) == NOON_US
 
 
 def test_a_stamp_of_a_later_version_is_not_misread() -> None:
