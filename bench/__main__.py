@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bench.machine import describe
 
-NAMES: Final = ("append", "edge", "live", "ingest", "questions", "kafka", "rabbitmq", "postgres_store", "topologies")
+NAMES: Final = ("append", "edge", "live", "windows", "ingest", "questions", "kafka", "rabbitmq", "postgres_store", "topologies")
 RESULTS: Final = Path(__file__).parent / "results"
 
 

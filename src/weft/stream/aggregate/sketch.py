@@ -1,13 +1,13 @@
 """Sketches: summaries of bounded size where values are too many to be kept. Apache DataSketches does the work."""
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any, Final, Self
 
+import datasketches
 import numpy as np
 import numpy.typing as npt
 
-_library: Final[Any] = import_module("datasketches")  # it makes its names while it is imported, so no checker knows them
+_library: Final[Any] = datasketches  # it makes its names while it is imported, so no checker knows them
 
 
 class QuantileSketch:
