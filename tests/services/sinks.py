@@ -3,6 +3,8 @@ away and come back on its port."""
 
 import asyncio
 import json
+import ssl
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -45,6 +47,7 @@ class HttpSink:
     usual: Answer = field(default_factory=Answer)
     silent: bool = False
     lag_s: float = 0.0
+    tls: ssl.SSLContext | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     _server: asyncio.Server | None = None
@@ -61,7 +64,7 @@ class HttpSink:
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -110,6 +113,8 @@ class MailSink:
     refusals: dict[str, str] = field(default_factory=dict)
     after_data: str | None = None
     password: str | None = None
+    tls: ssl.SSLContext | None = None
+    starttls: ssl.SSLContext | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     _server: asyncio.Server | None = None
@@ -118,29 +123,38 @@ class MailSink:
     async def start(self) -> None:
         """Listen, on the same port as before."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._session, "127.0.0.1", self.port)
+        self._server = await loop.create_server(self._session, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Refuse connections from now on."""
         if self._server is not None:
             self._server.close()
+            conversations = [session._handler_coroutine for session in self._sessions if session._handler_coroutine is not None]
+            for conversation in conversations:
+                conversation.cancel()
             for session in self._sessions:
                 if session.transport is not None:
                     session.transport.abort()
-            await asyncio.gather(*(session._handler_coroutine for session in self._sessions), return_exceptions=True)
+            await asyncio.gather(*conversations, return_exceptions=True)
             self._sessions.clear()
             await self._server.wait_closed()
             self._server = None
 
     def _session(self) -> SMTP:
-        session = SMTP(
-            self,
-            hostname="sink.test",
-            auth_required=self.password is not None,
-            auth_require_tls=False,
-            authenticator=self._authenticate if self.password is not None else None,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # that a password without encryption is dangerous; there is none worth anything here
+            session = SMTP(
+                self,
+                hostname="sink.test",
+                auth_required=self.password is not None,
+                auth_require_tls=False,
+                tls_context=self.starttls,
+                require_starttls=self.starttls is not None,
+                authenticator=self._authenticate if self.password is not None else None,
+            )
         self._sessions.append(session)
         return session
 

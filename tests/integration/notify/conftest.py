@@ -22,6 +22,7 @@ from weft.alerts.notify.parts import NotifyParts
 from weft.alerts.notify.settings import NotifySettings
 from weft.alerts.notify.tables import ChannelRow
 from weft.auth.secrets import Cipher
+from weft.core.clock import Clock
 from weft.core.position import TopicPartition
 from weft.db.database import Database
 from weft.db.migrate import migrate
@@ -34,7 +35,7 @@ from weft.testing.clock import ManualClock
 class Office:
     """Where notifications are intended and delivered. `sink` is the one that the channel `hook` posts to."""
 
-    clock: ManualClock
+    clock: Any
     database: Database
     log: SqliteLog
     parts: NotifyParts
@@ -126,7 +127,7 @@ def open_office(tmp_path: Path, schema: Path, request: pytest.FixtureRequest) ->
 
     @asynccontextmanager
     async def opened(
-        *, kind: str = "sqlite", environment: str = "development", clock: ManualClock | None = None, **settings: Any
+        *, kind: str = "sqlite", environment: str = "development", clock: Clock | None = None, **settings: Any
     ) -> AsyncIterator[Office]:
         clock = clock or ManualClock()
         if kind not in made:

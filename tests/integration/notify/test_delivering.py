@@ -1,6 +1,7 @@
 """What was intended is told: through every channel that is meant, once, in order, however the other side behaves."""
 
 import asyncio
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.integration.notify.conftest import Office, OpenOffice, notification
 from tests.services.sinks import Answer
 from weft.alerts.notify.notification import Intent
 from weft.alerts.notify.outbox import add
+from weft.core.clock import SystemClock
 from weft.core.errors import TooLarge, Unavailable
 from weft.core.times import SECOND_US
 from weft.core.verdict import Level
@@ -195,6 +197,33 @@ async def test_a_sink_that_was_away_gets_everything_once_it_is_back_in_order(off
     for number in range(5):
         assert [transition for alert, transition in told if alert == f"alert-{number}"] == list(range(12))
     assert set(await office.states()) == {"delivered"}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_a_sink_that_was_away_for_two_real_minutes_gets_everything_once_it_is_back(open_office: OpenOffice) -> None:
+    async with open_office(clock=SystemClock()) as office:
+        await office.channel()
+        await office.sink.stop()
+        running = asyncio.create_task(office.parts.deliverer.run(lambda: None))
+        try:
+            for step in range(24):
+                state = "firing" if step % 2 == 0 else "resolved"
+                await office.intend(*(notification(number, step, state) for number in range(5)))
+                await asyncio.sleep(5)
+            await office.sink.start()
+            async with asyncio.timeout(90):
+                while len(told_in(office)) < 120:  # noqa: ASYNC110 - the sink says that something arrived, not how much
+                    await asyncio.sleep(0.5)
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+        told = told_in(office)
+        assert len(told) == len(set(told)) == 120
+        for number in range(5):
+            assert [transition for alert, transition in told if alert == f"alert-{number}"] == list(range(24))
 
 
 async def test_one_channel_that_is_away_keeps_no_other_waiting(office: Office) -> None:

@@ -81,23 +81,21 @@ async def _without_reminders(
 
 
 async def _sent(session: AsyncSession, channel_id: str, *, since_us: int, now_us: int) -> Sent:
-    ours, theirs = DeliveryRow.channel_id == channel_id, MessageRow.channel_id == channel_id
-    busy = await session.scalars(select(DeliveryRow.group_key).where(ours, DeliveryRow.state == SENDING).distinct())
-    lately = (
-        select(DeliveryRow.group_key, func.max(DeliveryRow.ended_at_us))
-        .where(ours, DeliveryRow.state == DELIVERED)
-        .where(DeliveryRow.ended_at_us > since_us)
-        .group_by(DeliveryRow.group_key)
+    lately = DeliveryRow.ended_at_us > since_us
+    groups = (
+        select(DeliveryRow.group_key, DeliveryRow.state, func.max(DeliveryRow.ended_at_us))
+        .where(DeliveryRow.channel_id == channel_id)
+        .where((DeliveryRow.state == SENDING) | ((DeliveryRow.state == DELIVERED) & lately))
+        .group_by(DeliveryRow.group_key, DeliveryRow.state)
     )
-    ended = (await session.execute(lately)).tuples()
-    on_their_way = await session.scalar(select(func.count()).where(theirs, MessageRow.state == SENDING))
-    minute = await session.scalars(
-        select(MessageRow.ended_at_us).where(theirs, MessageRow.state != SENDING, MessageRow.ended_at_us > now_us - MINUTE_US)
+    found = (await session.execute(groups)).tuples().all()
+    messages = select(MessageRow.ended_at_us).where(
+        MessageRow.channel_id == channel_id, (MessageRow.state == SENDING) | (MessageRow.ended_at_us > now_us - MINUTE_US)
     )
     return Sent(
-        busy=frozenset(busy),
-        ended_us={group: ended_us for group, ended_us in ended if ended_us is not None},
-        minute_us=[*(at for at in minute if at is not None), *[now_us] * (on_their_way or 0)],
+        busy=frozenset(group for group, state, _ in found if state == SENDING),
+        ended_us={group: ended_us for group, state, ended_us in found if state == DELIVERED and ended_us is not None},
+        minute_us=[now_us if ended_us is None else ended_us for ended_us in await session.scalars(messages)],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from weft.alerts.notify.announce import TOPIC, Announcer
+from weft.alerts.notify.compose import compose
 from weft.alerts.notify.directory import Directory
 from weft.alerts.notify.forget import forget
 from weft.alerts.notify.lane import Lane, Tries, list_unfinished
@@ -62,6 +63,7 @@ class Deliverer:
         self._due_us: dict[str, int] = {}
         self._working: dict[str, asyncio.Task[int | None]] = {}
         self._forgot_s: float | None = None
+        self._has_news = True
 
     @property
     def name(self) -> str:
@@ -138,10 +140,10 @@ class Deliverer:
             if channel not in self._working:
                 del self._due_us[channel]
                 self._start(channel)
-        await self._announcer.tell()
+        await self._tell()
         await self._forget()
 
-    def _start(self, channel: str) -> None:
+    def _lane(self, channel: str) -> Lane:
         lane = self._lanes.get(channel)
         if lane is None:
             lane = self._lanes[channel] = Lane(
@@ -153,13 +155,17 @@ class Deliverer:
                 clock=self._clock,
                 tries=self.tries,
             )
-        task = self._working[channel] = asyncio.create_task(lane.work())
+        return lane
+
+    def _start(self, channel: str) -> None:
+        task = self._working[channel] = asyncio.create_task(self._lane(channel).work())
         task.add_done_callback(lambda _: self._wake.set())
 
     def _reap(self) -> None:
         """What the lanes that ended say: when they want to work again. Raises Conflict where another process has taken over."""
         for channel, task in [(channel, task) for channel, task in self._working.items() if task.done()]:
             del self._working[channel]
+            self._has_news = True
             try:
                 next_us = task.result()
             except Unavailable as away:
@@ -174,8 +180,20 @@ class Deliverer:
         while more:
             async with self._database.writing() as session:
                 await self._lease.check(session)
-                more, reached = await resolve(session, now_us=self._clock.now_us())
-            self._due_us.update(dict.fromkeys(reached, 0))
+                now_us = self._clock.now_us()
+                more, reached = await resolve(session, now_us=now_us)
+                for channel in reached:
+                    # What may leave at once is composed in the same transaction, which spares it one more write.
+                    if channel.id not in self._working and not self._lane(channel.id).is_resting:
+                        await compose(session, channel, settings=self._settings, now_us=now_us)
+            self._due_us.update({channel.id: 0 for channel in reached})
+            self._has_news = True
+
+    async def _tell(self) -> None:
+        """Let the log hear of what was done since the last time; where that fails, it is done the next time."""
+        if self._has_news:
+            await self._announcer.tell()
+            self._has_news = False
 
     async def _forget(self) -> None:
         now_s = self._clock.steady_s()

@@ -70,7 +70,7 @@ class Lane:
         """Send everything that is due; returns when to work again, or None. Raises Conflict where another process has taken
         over, Unavailable where the database is away."""
         while True:
-            if self._clock.now_us() < self._resting_until_us:
+            if self.is_resting:
                 return self._resting_until_us
             look = await self._look()
             if look is None:
@@ -81,13 +81,18 @@ class Lane:
                 if not await self._send(look.channel, row):
                     break
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the channel was away just now."""
+        return self._clock.now_us() < self._resting_until_us
+
     async def _look(self) -> _Look | None:
-        """Compose what may leave; None where the channel is gone."""
+        """Compose what may leave; None where the channel is gone. Where nothing waits, nothing is written."""
         async with self._database.reading() as session:
             ours = select(DeliveryRow.id).where(DeliveryRow.channel_id == self._channel_id, DeliveryRow.state == WAITING)
             channel = await session.get(ChannelRow, self._channel_id)
             if channel is not None and channel.enabled and await session.scalar(ours.limit(1)) is None:
-                return await self._composed(session, channel, None)
+                return await self._due(session, channel, None)
         now_us = self._clock.now_us()
         async with self._database.writing() as session:
             await self._lease.check(session)
@@ -96,14 +101,16 @@ class Lane:
                 await end_all(session, self._channel_id, now_us=now_us)
                 return None
             again_us = await compose(session, channel, settings=self._settings, now_us=now_us)
-            return await self._composed(session, channel, again_us)
+            return await self._due(session, channel, again_us)
 
-    async def _composed(self, session: AsyncSession, channel: ChannelRow, again_us: int | None) -> _Look:
-        """The messages that are due, those that wait longest first, and when to look again."""
+    async def _due(self, session: AsyncSession, channel: ChannelRow, again_us: int | None) -> _Look:
+        """The messages that are due, those that wait longest first; where there is none, when to look again."""
         ours = (MessageRow.channel_id == channel.id) & (MessageRow.state == SENDING)
         due = select(MessageRow).where(ours, MessageRow.next_at_us <= self._clock.now_us())
         in_order = (MessageRow.next_at_us, MessageRow.composed_at_us, MessageRow.oldest_us, MessageRow.id)
         messages = list(await session.scalars(due.order_by(*in_order).limit(_LOOKED_AT)))
+        if messages:
+            return _Look(channel, messages, None)
         retry_us = await session.scalar(select(func.min(MessageRow.next_at_us)).where(ours))
         return _Look(channel, messages, min((at for at in (again_us, retry_us) if at is not None), default=None))
 

@@ -20,23 +20,23 @@ WAITING: Final = "waiting"
 _INTENTS: Final = 500
 
 
-async def resolve(session: AsyncSession, *, now_us: int) -> tuple[bool, set[str]]:
+async def resolve(session: AsyncSession, *, now_us: int) -> tuple[bool, Sequence[ChannelRow]]:
     """Turn waiting intents into deliveries; returns whether more of them wait, and the channels that got some.
 
     An intent that means no channel ends here: it stays in the outbox as `no_channel`, becomes an event and a finding.
     """
     intents = await list_waiting(session, limit=_INTENTS)
     if not intents:
-        return False, set()
+        return False, []
     channels = (await session.scalars(select(ChannelRow).where(ChannelRow.enabled))).all()
-    reached: set[str] = set()
+    reached: dict[str, ChannelRow] = {}
     for intent in intents:
         meant = channels_of(intent.target, channels)
         intent.outcome = RESOLVED if meant else NO_CHANNEL
         for channel in meant:
             await _deliver(session, intent, channel, now_us)
-            reached.add(channel.id)
-    return len(intents) == _INTENTS, reached
+            reached[channel.id] = channel
+    return len(intents) == _INTENTS, list(reached.values())
 
 
 def channels_of(target: str, channels: Sequence[ChannelRow]) -> list[ChannelRow]:

@@ -86,7 +86,7 @@ class SmtpChannel(Channel):
         except aiosmtplib.SMTPResponseException as answer:
             raise _judged(options.host, answer) from answer
         except (aiosmtplib.SMTPException, OSError) as away:
-            raise Unavailable(f"{options.host} cannot be used: {_said(str(away))}", retry_after_s=0) from away
+            raise Unavailable(f"{options.host} cannot be used: {_said(str(away.__cause__ or away))}", retry_after_s=0) from away
         finally:
             if isinstance(client.transport, asyncio.Transport):
                 client.transport.write(b"QUIT\r\n")  # nobody waits for the answer: the message is taken or it is not
