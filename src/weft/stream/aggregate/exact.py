@@ -256,11 +256,14 @@ def _divide(limbs: list[Floats], counts: Floats) -> tuple[Floats, npt.NDArray[np
     high, low = two_sum(high, low)
     quotient = high / counts
     product, error = two_product(quotient, counts)
-    correction = (((high - product) - error) + low) / counts
+    left, inexact = two_sum((high - product) - error, low)
+    correction = left / counts
+    product, error = two_product(correction, counts)
+    whole = (product == left) & (error == 0) & (inexact == 0)  # then one addition rounds right, ties too
     means, error = two_sum(quotient, correction)
     half = np.abs(np.spacing(means)) / 2
     mantissa, exponent = np.frexp(means)
     tie = np.abs(np.abs(error) - half) <= half * 2.0**-30
     edge = (np.abs(mantissa) == 0.5) & (error != 0)
     extreme = np.abs(exponent) > _USUAL_EXPONENT
-    return means, np.flatnonzero((lost | tie | edge | extreme) & (means != 0))
+    return means, np.flatnonzero((lost | ((tie | edge) & ~whole) | extreme) & (means != 0))
