@@ -42,12 +42,13 @@ class Absences:
         """The windows to judge, in the order of their ends, and for rules that expect something up to where that is all."""
         async with self._database.reading() as session:
             opened = await _rules_with_something_open(session)
-            wanted = [one for one in rules.live.values() if one.compiled.query and (one.rule.id in opened or _expects(one))]
-            if not wanted:
-                return [], {}
-            horizons = await Horizons.look(self._database, self._log)
-            questions: list[Question] = []
-            watched: dict[str, int] = {}
+        wanted = [one for one in rules.live.values() if one.compiled.query and (one.rule.id in opened or _expects(one))]
+        if not wanted:
+            return [], {}
+        horizons = await Horizons.look(self._database, self._log)
+        questions: list[Question] = []
+        watched: dict[str, int] = {}
+        async with self._database.reading() as session:
             for live in wanted:
                 until_us = self._until_us(live, horizons, positions)
                 if until_us is None or self._looked.get(live.rule.id, until_us - 1) >= until_us:

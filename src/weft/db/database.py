@@ -48,7 +48,8 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession, None]:
-        """A unit of work that only reads. Raises Unavailable where the database is away."""
+        """A unit of work that only reads. Never inside another one. Raises Unavailable where the database is away."""
+        self._check_outside()
         async with self._session(writing=False) as session:
             yield session
 
@@ -57,14 +58,18 @@ class Database:
         """A unit of work, committed at its end and rolled back on any error.
 
         Raises Conflict where a unique value is taken, StorageFull where the disk is, Unavailable where the database is away
-        or somebody else holds the write lock for too long. Never inside another unit of work of the same task: on SQLite the
-        inner one would wait for the outer one.
+        or somebody else holds the write lock for too long. Never inside another one.
         """
-        if self._inside.get() is asyncio.current_task():
-            raise RuntimeError("a unit of work that writes was begun inside another one; end that first")
+        self._check_outside()
         async with self._in_turn(), self._session(writing=True) as session:
             yield session
             await session.commit()
+
+    def _check_outside(self) -> None:
+        """A task has one unit of work at a time. On SQLite an inner one waits for a writer that waits for the outer one to end;
+        with a pool it waits for a connection that the outer ones hold."""
+        if self._inside.get() is asyncio.current_task():
+            raise RuntimeError("a unit of work was begun inside another one of the same task; end that first")
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncGenerator[None, None]:

@@ -231,10 +231,12 @@ async def test_a_commit_that_found_the_file_busy_leaves_nobody_locked_out(sqlite
         assert await value(ready) == 3
 
 
-async def test_writing_inside_another_unit_is_a_mistake_that_is_told_at_once(database: Database) -> None:
+@pytest.mark.parametrize("inner", ["reading", "writing"])
+async def test_a_unit_inside_another_is_a_mistake_that_is_told_at_once(database: Database, inner: str) -> None:
+    """It would wait for a writer that waits for the outer one, but only now and then."""
     async with database.reading():
         with pytest.raises(RuntimeError, match="inside another"):
-            async with database.writing():
+            async with getattr(database, inner)():
                 pass
 
 
