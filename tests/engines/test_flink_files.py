@@ -34,7 +34,7 @@ def answered(flink: FlinkCluster, tmp_path_factory: pytest.TempPathFactory) -> A
     return Answered(SUITE, FileTables(tmp_path_factory.mktemp("topics")), flink)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("transcript", SUITE.transcripts, ids=lambda transcript: transcript.name)
 def test_flink_answers_as_written(transcript: Transcript, answered: Answered) -> None:
     for query in transcript.queries:

@@ -125,7 +125,7 @@ def answered(flink: FlinkCluster, kafka_server: KafkaServer) -> Answered:
     return Answered(SUITE, kafka_server, flink)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("transcript", SUITE.transcripts, ids=lambda transcript: transcript.name)
 async def test_flink_answers_as_written_into_topics_that_weft_reads(transcript: Transcript, answered: Answered) -> None:
     for query in transcript.queries:
@@ -141,7 +141,7 @@ def _read(event_id: str, time_us: int, row: EventRow) -> dict[str, Any]:
     return {"id": event_id, "data": data}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 async def test_what_others_wrote_is_the_same_to_flink_and_to_weft(answered: Answered) -> None:
     engine = Engine(default_bound_us=0)
     engine.add(FOREIGN, VERSION)
