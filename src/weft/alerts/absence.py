@@ -45,6 +45,7 @@ class Absences:
         wanted = [one for one in rules.live.values() if one.compiled.query and (one.rule.id in opened or _expects(one))]
         if not wanted:
             return [], {}
+        # Not inside a unit of work: two at once, and a writer between them, would wait for each other.
         horizons = await Horizons.look(self._database, self._log)
         questions: list[Question] = []
         watched: dict[str, int] = {}

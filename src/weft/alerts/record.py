@@ -247,8 +247,8 @@ def _intents(entry: Entry, notice: Notice, alert: AlertRow | None) -> list[Inten
         at_us=notice.at_us,
         occasion="" if notice.kind in {"firing", "resolved", "no_data", "error"} else notice.kind,
         group_key=entry.rule.id,
-        group_wait_us=None if definition.group_wait is None else parse_interval(definition.group_wait),
-        group_interval_us=None if definition.group_interval is None else parse_interval(definition.group_interval),
+        group_wait_us=_optional_us(definition.group_wait),
+        group_interval_us=_optional_us(definition.group_interval),
         description=(definition.description or "")[:_LONGEST_SUMMARY],
         labels={name: value for name, value in entry.key.items() if value is not None},
         values=values,
@@ -311,6 +311,10 @@ def _event_row(entry: Entry, transition: Transition, evidence: Evidence | None, 
         timestamp=times.to_text(transition.at_us),
         data=msgspec.Raw(msgspec.json.encode(data)),
     )
+
+
+def _optional_us(text: str | None) -> int | None:
+    return None if text is None else parse_interval(text)
 
 
 def _shown(value: object) -> str:

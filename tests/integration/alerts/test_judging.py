@@ -57,6 +57,13 @@ async def test_what_is_fine_leaves_nothing_behind_but_how_far_it_was_judged(cour
         assert [row.position for row in await session.scalars(select(JudgedRow))] == [6]
 
 
+async def test_a_notification_says_how_its_group_is_spaced(court: Court) -> None:
+    rule = await court.rule(group_wait="30s", group_interval="5m")
+    await court.say(rule, 1, 9)
+    (told,) = await court.told()
+    assert (told.group_key, told.group_wait_us, told.group_interval_us) == (rule.id, 30_000_000, 5 * MINUTE_US)
+
+
 async def test_each_value_of_group_by_has_an_alert_of_its_own(court: Court) -> None:
     rule = await court.rule(group_by=["source"])
     for source, count in (("a", 9), ("b", 1), ("c", 7)):

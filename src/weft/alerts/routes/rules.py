@@ -22,7 +22,7 @@ class RuleBody(RuleDefinition):
     """A rule as it is to be. What only a kept rule has may stand there, so that what was read can be sent back."""
 
     id: UUID | None = Field(
-        default=None, description="The id of a new rule, where the client gives one; else it cannot change."
+        default=None, description="The id of a new rule, where the client gives one; it never changes."
     )
     version: int | None = Field(default=None, description="Not read: Weft counts.")
     owner: str | None = Field(default=None, description="Not read.")
