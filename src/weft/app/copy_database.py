@@ -1,12 +1,24 @@
-"""Carrying the accounts of the configured database over to another one."""
+"""Carrying everything in the configured database over to another one."""
 
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
 from weft.app.resources import Resources, database_url
 from weft.core.errors import Invalid, NotFound
 from weft.db.copy import Compared, copy_database
 from weft.db.database import Database
 from weft.db.engine import read_url
+
+TABLES: Final = (
+    "weft.alerts.notify.tables",
+    "weft.alerts.tables",
+    "weft.auth.tables",
+    "weft.db.tables",
+    "weft.query.dashboards.tables",
+    "weft.stream.tables",
+)
+"""Where the tables of every room are said. A table that nobody said cannot be carried over."""
 
 
 async def copy_configured_database(resources: Resources, to: str) -> Sequence[Compared]:
@@ -17,6 +29,8 @@ async def copy_configured_database(resources: Resources, to: str) -> Sequence[Co
     here = database_url(resources.settings)
     if read_url(to) == read_url(here):
         raise Invalid("that is the configured database itself; name another one", field="to")
+    for name in TABLES:
+        import_module(name)
     _check_is_there(Database(here))
     source = await resources.database()
     target = Database(to, settings=resources.settings.db)
