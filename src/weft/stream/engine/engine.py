@@ -8,8 +8,8 @@ from weft.core.errors import Corrupt, Invalid
 from weft.core.position import Positions, TopicPartition
 from weft.core.watermark import watermark_after_us
 from weft.stream.column import Column, Field
-from weft.stream.engine.block import Results
-from weft.stream.engine.passes import Outcome, Pass
+from weft.stream.engine.outcome import Outcome
+from weft.stream.engine.passes import Pass
 from weft.stream.engine.plan import plan
 from weft.stream.engine.progress import Progress
 from weft.stream.engine.rows import Rows
@@ -103,7 +103,7 @@ class Engine:
         for one in self._passes:
             if one.topic == topic:
                 one.count_only(self._counted[topic], outcome)
-        return _taken(topic, outcome)
+        return outcome.taken(topic)
 
     def take(self, batch: LogBatch, columns: Mapping[Field, Column] | None = None) -> Taken:
         """Take in one batch or tick; what it holds below a query's position was counted before and is passed over.
@@ -126,7 +126,7 @@ class Engine:
                 return shared[first, bound_us]
 
             one.take(batch, newest_us, rows_from, outcome)
-        return _taken(batch.topic, outcome)
+        return outcome.taken(batch.topic)
 
     def snapshot(self) -> bytes:
         """Everything: queries, positions, watermarks, open windows."""
@@ -144,7 +144,3 @@ class Engine:
 
     def _bound_of(self, topic: str) -> int:
         return self._bound_us.get(topic, self._default_bound_us)
-
-
-def _taken(topic: str, outcome: Outcome) -> Taken:
-    return Taken(results=Results(outcome.blocks), late=outcome.late_events(topic), refused=outcome.refused)

@@ -6,83 +6,22 @@ layers: by the first window that still took them, and where windows are answered
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from weft.core.batch import Int64s
-from weft.core.watermark import BEGINNING
 from weft.stream.engine.answer import Answer
 from weft.stream.engine.cells import Cells
 from weft.stream.engine.rows import Mask, Rows
+from weft.stream.engine.shape import ALWAYS, Layer, Shape
 
 EMPTY: Final = -1
 REFUSED: Final = -2
-_ALWAYS: Final = BEGINNING
-"""The moment from which on a layer shows where windows are answered once."""
 _NOWHERE: Final[Int64s] = np.zeros(0, dtype=np.int64)
 _MOST_COUNTED: Final = 4_096
 """Up to how many panes of a batch are told apart by counting rather than by sorting."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """When windows begin, end and are answered, in microseconds."""
-
-    slide_us: int
-    panes: int
-    lateness_us: int
-    every_us: int | None
-    revises: bool
-
-    @property
-    def answers_once(self) -> bool:
-        """Whether each window is answered only when it is over."""
-        return self.every_us is None and not self.revises
-
-    @property
-    def size_us(self) -> int:
-        """How long a window is."""
-        return self.slide_us * self.panes
-
-    def final_us(self, end: int) -> int:
-        """The moment of the last answer of window `end`."""
-        return end * self.slide_us + self.lateness_us
-
-    def moment_us(self, end: int, from_us: int) -> int:
-        """The first moment from `from_us` on at which window `end` is answered; the last one where there is none before it."""
-        end_us, final_us = end * self.slide_us, self.final_us(end)
-        if self.every_us is not None and from_us < end_us:
-            earliest_us = max(from_us, end_us - self.size_us + self.every_us)
-            moment_us = -(-earliest_us // self.every_us) * self.every_us
-            if moment_us < end_us:
-                return moment_us
-        if self.revises:
-            later = max(0, -(-(from_us - end_us) // self.slide_us))
-            return min(end_us + later * self.slide_us, final_us)
-        return final_us
-
-    def shows_us(self, pane: int, reached_us: int) -> int:
-        """From which moment on an event of a pane shows that came when `reached_us` was the first microsecond not yet passed.
-
-        Moments that none of its windows is answered at are not told apart.
-        """
-        if self.every_us is not None:
-            earliest_us = (pane + 1 - self.panes) * self.slide_us + self.every_us
-            return max((reached_us // self.every_us + 1) * self.every_us, earliest_us)
-        if self.revises:
-            return max((reached_us // self.slide_us + 1) * self.slide_us, (pane + 1) * self.slide_us)
-        return _ALWAYS
-
-
-class Layer(NamedTuple):
-    """Which events of a pane: those taken from window `first` on, and shown from `shows_us` on."""
-
-    pane: int
-    first: int
-    shows_us: int
 
 
 class Panes:
@@ -118,9 +57,9 @@ class Panes:
         high = int(rows.times_us.max()) // self._shape.slide_us
         most_us = max(rows.most_reached_us, passed_us)
         if low == high and self._shape.answers_once and self._first_open(most_us) <= low + 1:
-            line = self._lines.get(Layer(low, low + 1, _ALWAYS))
+            line = self._lines.get(Layer(low, low + 1, ALWAYS))
             if line is None:
-                line = self._open(Layer(low, low + 1, _ALWAYS))
+                line = self._open(Layer(low, low + 1, ALWAYS))
             return self._cells_of(line, keys, known_keys, beside_bytes), None
         panes = rows.times_us // self._shape.slide_us
         cells = np.empty(len(keys), dtype=np.int64)

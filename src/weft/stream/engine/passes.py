@@ -4,7 +4,7 @@ They share what is found out about keys and windows; what each of them counts is
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import msgspec
@@ -17,13 +17,14 @@ from weft.stream.engine.answer import Answer
 from weft.stream.engine.block import Block
 from weft.stream.engine.cells import Cells
 from weft.stream.engine.keys import Key, Keys
-from weft.stream.engine.panes import Panes, Shape
+from weft.stream.engine.outcome import Outcome
+from weft.stream.engine.panes import Panes
 from weft.stream.engine.plan import Plan, plan
 from weft.stream.engine.progress import Progress
 from weft.stream.engine.rows import Mask, Rows
 from weft.stream.engine.selection import Selection
 from weft.stream.engine.sessions import Sessions
-from weft.stream.engine.taken import Late
+from weft.stream.engine.shape import Shape
 from weft.stream.expression.evaluate import evaluate, select
 from weft.stream.query import Query
 
@@ -45,23 +46,6 @@ class Running:
     plan: Plan
     since_us: int
     refused: int = 0
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came out of a step so far."""
-
-    blocks: list[Block] = field(default_factory=list[Block])
-    late: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict[tuple[int, int], tuple[int, list[str]]])
-    """By partition and offset the event time and the queries."""
-    refused: dict[str, int] = field(default_factory=dict[str, int])
-
-    def late_events(self, topic: str) -> list[Late]:
-        """The late events, in the order of partition and offset."""
-        return [
-            Late(topic=topic, partition=partition, offset=offset, time_us=time_us, queries=tuple(queries))
-            for (partition, offset), (time_us, queries) in sorted(self.late.items())
-        ]
 
 
 class Pass:
