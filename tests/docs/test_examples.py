@@ -4,10 +4,12 @@ A fenced block marked `sh test` is run, all blocks of a page in one shell, in th
 `text output` right after it is what it prints; `…` in it stands for anything.
 """
 
+import html
 import os
 import re
 import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,11 +81,41 @@ def _run(script: str, weft: Weft) -> int:
 
 def _same(example: Example, printed: str, weft: Weft) -> None:
     assert example.output is not None
-    wanted = [line.rstrip() for line in weft.here(example.output).strip("\n").splitlines()]
+    wanted = weft.here(example.output).strip("\n").splitlines()
     lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
-    pattern = "".join(r"(?:[^\n]*\n)*" if line == "…" else _line(line) for line in wanted)
     said = "".join(f"{line}\n" for line in lines)
-    assert re.fullmatch(pattern, said), f"{example.commands}\nprinted\n{printed}\nand the manual says\n{example.output}"
+    assert re.fullmatch(_pattern(wanted), said), (
+        f"{example.commands}\nprinted\n{printed}\nand the manual says\n{example.output}"
+    )
+
+
+PICTURES = [*(ROOT / "docs").rglob("pictures/*.svg")]
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.stem)
+def test_a_picture_shows_what_its_page_says_is_printed(picture: Path) -> None:
+    """What is printed is held against the page above; so a picture that is out of date is found too."""
+    pages = [page for page in PAGES if f"pictures/{picture.name}" in page.read_text(encoding="utf-8")]
+    shown = _text_of(picture)
+
+    outputs = [example.output for page in pages for example in examples_of(page) if example.output is not None]
+
+    assert any(re.fullmatch(_pattern(output.strip("\n").splitlines()), shown) for output in outputs), shown
+
+
+def _text_of(picture: Path) -> str:
+    """The lines of a picture of a terminal, without its title."""
+    lines: dict[float, str] = {}
+    for match in re.finditer(
+        r'<text[^>]* x="([\d.]+)" y="([\d.]+)" textLength[^>]*>([^<]*)<', picture.read_text(encoding="utf-8")
+    ):
+        lines[float(match[2])] = lines.get(float(match[2]), "") + html.unescape(match[3]).replace("\xa0", " ")
+    return "".join(f"{lines[y].rstrip()}\n" for y in sorted(lines))
+
+
+def _pattern(wanted: Sequence[str]) -> str:
+    """`…` alone stands for any lines, inside a line for anything."""
+    return "".join(r"(?:[^\n]*\n)*" if line.strip() == "…" else _line(line.rstrip()) for line in wanted)
 
 
 def _line(line: str) -> str:
