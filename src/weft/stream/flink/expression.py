@@ -57,8 +57,8 @@ def _sql(typed: Typed, reads: Reads) -> str:
 def _operation(typed: Operation, reads: Reads) -> str:
     arguments = [expression_sql(argument, reads) for argument in typed.arguments]
     kind = typed.arguments[0].kind
-    if typed.name == "to_text" and kind == "number":
-        return _number_as_text(*arguments)
+    if typed.name == "to_text" and kind in _AS_TEXT:
+        return _AS_TEXT[kind](*arguments)
     if typed.name in _ORDERING and kind == "text":
         arguments = [f"HEX({argument})" for argument in arguments]  # as they stand, Flink may compare by UTF-16
     return _OPERATIONS[typed.name](*arguments)
@@ -135,6 +135,12 @@ def _number_as_text(value: str) -> str:
     return f"CASE WHEN {is_whole} THEN CAST(CAST({value} AS BIGINT) AS STRING) ELSE CAST({value} AS STRING) END"
 
 
+def _truth_as_text(value: str) -> str:
+    """In small letters, which Flink's own are not."""
+    return f"CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END"
+
+
+_AS_TEXT: Final[Mapping[Kind, Callable[[str], str]]] = {"number": _number_as_text, "boolean": _truth_as_text}
 _OPERATIONS: Final[Mapping[str, Callable[..., str]]] = {
     "and": _infix("AND"),
     "or": _infix("OR"),
