@@ -48,6 +48,16 @@ def test_one_that_starts_earliest_is_given_what_there_was_while_the_others_are_n
     ]
 
 
+def test_one_that_starts_earliest_without_what_there_was_answers_no_half_window() -> None:
+    engine = EngineUnderTest(COUNT)
+    engine.take([event(1), event(12)])
+    engine.add({**COUNT, "select": {"n": "count", "top": "max(value)"}, "start": "earliest"}, name="new")
+    engine.take([event(13, value=1)])
+    results = [*engine.take([event(21, value=2)]).results, *engine.tick(60 * SECOND_US)]
+
+    assert [result.start_us // SECOND_US for result in results if result.query == "new"] == [20]
+
+
 def test_a_query_begins_in_the_middle_of_a_batch() -> None:
     engine = EngineUnderTest()
     engine.engine.add(read_query({"name": "q", "from": "events", **COUNT}), 1, positions={TopicPartition("events", 0): 2})

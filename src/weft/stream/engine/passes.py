@@ -94,10 +94,9 @@ class Pass:
         return len(self._keys)
 
     def add(self, plan: Plan) -> None:
-        """Answer one more query from here on."""
+        """Answer one more query from here on: windows that began before what was read up to here are not whole for it."""
         newest = (watermark_us + self.progress.bound_us for watermark_us in self.progress.watermarks_us.values())
-        since_us = max(newest, default=BEGINNING) if plan.query.start == "latest" else BEGINNING
-        self.running[plan.query.name] = Running(plan, since_us)
+        self.running[plan.query.name] = Running(plan, max(newest, default=BEGINNING))
         self._select()
 
     def remove(self, name: str) -> None:
