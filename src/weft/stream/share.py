@@ -25,13 +25,15 @@ from weft.stream.catalogue import Catalogue
 from weft.stream.lineup import Asked, Lineup
 from weft.stream.publish import Answer, Publisher, answer_of, late_answers, pack, unpack
 from weft.stream.settings import StreamSettings
-from weft.stream.state import StreamState, find_state, save_state
+from weft.stream.state import Offsets, StreamState, find_state, save_state
 from weft.stream.tally import Tally
 
 logger = structlog.get_logger(__name__)
 
 GROUP: Final = "stream"
 """The log's name for whoever computes queries: what it has not committed is not trimmed."""
+_QUIET_S: Final = 2.0
+"""When nothing came for so long, there is nothing more to read again."""
 _AT_ONCE: Final = 256
 _AT_ONCE_BYTES: Final = 4 * 1024 * 1024
 """So much is taken in before what it answers is appended: one flush for all of it."""
@@ -63,6 +65,7 @@ class Share:
         self._lineup = self._empty()
         self._publisher = Publisher(log, clock, {})
         self._log_identity = ""
+        self._behind: Offsets = {}
         self._moved_s: dict[int, float] = {}
         self._holding: frozenset[int] = frozenset()
         self._is_saved = True
@@ -81,7 +84,12 @@ class Share:
         Raises Conflict where the lease is lost, Unavailable where the log or the database is away.
         """
         await self._take_over()
-        await self._align()
+        if self._lineup.runs:
+            # Told may be more than is saved. A change is made only behind that, or two versions would answer one window.
+            self._behind = {part.partition: part.end_offset for part in await self._parts()}
+            self._changed.set()
+        else:
+            await self._align()
         self._moved_s = self._moved(await self._parts())
         await self._hold_open(self._alive())
         try:
@@ -157,7 +165,14 @@ class Share:
             changing = asyncio.ensure_future(self._changed.wait())
             try:
                 while True:
-                    await asyncio.wait({following, changing}, timeout=self._patience_s(), return_when=asyncio.FIRST_COMPLETED)
+                    if changing.done() and self._has_caught_up():
+                        if await self._align():
+                            return
+                        changing = asyncio.ensure_future(self._changed.wait())
+                    waiting = {following} if changing.done() else {following, changing}
+                    done, _ = await asyncio.wait(waiting, timeout=self._patience_s(), return_when=asyncio.FIRST_COMPLETED)
+                    if not done and self._behind:
+                        self._behind = {}  # what is missing up to there was erased, or cannot be read
                     ready: list[LogBatch] = []
                     size_bytes = 0
                     while following.done() and size_bytes < _AT_ONCE_BYTES and len(ready) < _AT_ONCE:
@@ -167,10 +182,6 @@ class Share:
                         await asyncio.sleep(0)  # what was read together with it is there after one turn of the loop
                     if ready:
                         await self._take(ready)
-                    if changing.done():
-                        if await self._align():
-                            return
-                        changing = asyncio.ensure_future(self._changed.wait())
                     await self._save_in_time()
             finally:
                 changing.cancel()
@@ -183,7 +194,15 @@ class Share:
             async for batch in batches:
                 yield batch
 
+    def _has_caught_up(self) -> bool:
+        """Whether everything is read again that may have been read before this process took over."""
+        positions = self._lineup.positions
+        self._behind = {partition: end for partition, end in self._behind.items() if positions.get(partition, 0) < end}
+        return not self._behind
+
     def _patience_s(self) -> float | None:
+        if self._behind:
+            return _QUIET_S
         return None if self._is_saved else max(self._due_s - self._clock.steady_s(), 0.0)
 
     async def _take(self, batches: Sequence[LogBatch]) -> None:

@@ -154,6 +154,23 @@ async def test_a_changed_query_answers_every_window_once(analytics: Analytics, l
     assert [set(one["values"]) for one in told][2:] == [{"count", "top"}, {"count", "top"}]
 
 
+async def test_a_query_changed_while_nobody_computed_it_answers_every_window_once(log: Log, database: Database) -> None:
+    async with Analytics(log, database, CLOCK, save_interval_s=600) as first:
+        await first.catalogue.put(make_query(), "user:ada")
+        await first.runs("counts")
+        saved = await saved_states(database)
+        await send(log, 1, 12)
+        assert windows(await results(log, 1)) == [(0, 1)]
+    await forget_what_came_after(database, saved)
+    await first.catalogue.put(make_query(select={"count": "count", "top": "max(number)"}), "user:ada")
+    async with Analytics(log, database, CLOCK) as second:
+        await second.runs("counts", 2)
+        await send(log, 23, 34)
+        told = await results(log, 3)
+
+    assert [(one["version"], start) for one, (start, _) in zip(told, windows(told), strict=True)] == [(1, 0), (1, 10), (2, 20)]
+
+
 async def test_a_query_added_later_answers_windows_that_begin_after_it(analytics: Analytics, log: Log) -> None:
     await send(log, 1, 2, 15)
     async with analytics:
