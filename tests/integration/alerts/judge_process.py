@@ -28,7 +28,7 @@ async def _judge(log_url: str, database_url: str) -> None:
             log=log,
             rulebook=Rulebook(database, Catalogue(database, log, clock), clock),
             clock=clock,
-            settings=AlertsSettings(built_in_rules=False, look_interval_s=0.05, flap_window_s=0.1),
+            settings=AlertsSettings(built_in_rules=False, look_interval_s=0.05, flaps=100, flap_window_s=0.1),
             counts=Counts(),
         )
         await Judge(bench, CheckRegister()).run(lambda: None)
