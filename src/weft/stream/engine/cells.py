@@ -32,6 +32,12 @@ class Cells:
         for tally in self._tallies:
             tally.grow(len(self.keys))
 
+    def attach_also(self, tallies: Iterable[Tally]) -> None:
+        """Say what keeps something for each cell beside those there are."""
+        for tally in tallies:
+            tally.grow(len(self.keys))
+            self._tallies.append(tally)
+
     @property
     def size_bytes(self) -> int:
         """About what all cells hold in memory."""

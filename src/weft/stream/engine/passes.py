@@ -97,7 +97,12 @@ class Pass:
         """Answer one more query from here on: windows that began before what was read up to here are not whole for it."""
         newest = (watermark_us + self.progress.bound_us for watermark_us in self.progress.watermarks_us.values())
         self.running[plan.query.name] = Running(plan, max(newest, default=BEGINNING))
-        self._select()
+        where = self._where(plan)
+        selection = self._selections.get(where)
+        if selection is None:
+            selection = self._selections[where] = Selection(None if where is None else plan.where)
+            self._cells.attach_also(selection.tallies().values())
+        self._cells.attach_also(selection.need_also(plan.needs))
 
     def remove(self, name: str) -> None:
         """Stop answering a query."""

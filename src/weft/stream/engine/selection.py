@@ -44,6 +44,13 @@ class Selection:
             if need.tally != COUNT
         }
 
+    def need_also(self, needs: Iterable[Need]) -> list[Tally]:
+        """Keep what these aggregates are worked out from too; returns what was not kept before."""
+        new = {need.tally: need for need in needs if need.tally != COUNT and need.tally not in self._kept}
+        kept = {name: _Kept(new_tally(need.family, need.kind), need) for name, need in new.items()}
+        self._kept |= kept
+        return [one.tally for one in kept.values()]
+
     def tallies(self) -> dict[str, Tally]:
         """Everything that is kept, by name."""
         return {COUNT: self.count, _OFFSETS: self.offsets} | {name: kept.tally for name, kept in self._kept.items()}
