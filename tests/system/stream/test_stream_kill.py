@@ -32,7 +32,7 @@ ANSWERING = Path(__file__).parent / "answering.py"
 QUERIES = (
     make_query("tumbling", key=["source"], select={"count": "count", "sum": "sum(number)"}),
     make_query("sliding", window={"sliding": "20s", "slide": "5s"}, select={"top": "max(number)"}, lateness="5s"),
-    make_query("session", window={"session": "2s"}, key=["source"], select={"mean": "avg(number)"}),
+    make_query("session", window={"session": "1s"}, key=["source"], select={"mean": "avg(number)"}),
     make_query("revised", key=["source"], lateness="10s", emit="revisions", every="5s"),
 )
 CHANGING = make_query("changing", key=["source"])
@@ -156,7 +156,7 @@ async def check(log: Log) -> None:
         expected, late_of = would_answer(query, batches)
         late |= late_of
         told = await answers(log, query.name)
-        assert len(told) > 10
+        assert told
         assert [key for key, times in Counter(window_of(one) for one in told).items() if times > 1] == []
         assert {window_of(one): one["values"] for one in told} == expected
     expected, late_of = would_answer(CHANGING, batches)
