@@ -3,12 +3,13 @@
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from tests.conformance.stream.reference import key_names
 from tests.conformance.stream.transcript import VERSION, Transcript
 from tests.engines.flink import FlinkCluster
 from tests.engines.suite import Suite, as_written, check, load_suite, run
@@ -130,14 +131,14 @@ def answered(flink: FlinkCluster, kafka_server: KafkaServer) -> Answered:
 async def test_flink_answers_as_written_into_topics_that_weft_reads(transcript: Transcript, answered: Answered) -> None:
     for query in transcript.queries:
         events = await answered.events(f"analytics.{query['name']}")
-        check(query, transcript, as_written(query, [_read(*event) for event in events]))
+        check(query, transcript, as_written(query, [_read(query, *event) for event in events]))
 
 
-def _read(event_id: str, time_us: int, row: EventRow) -> dict[str, Any]:
+def _read(query: Mapping[str, Any], event_id: str, time_us: int, row: EventRow) -> dict[str, Any]:
     data = json.loads(bytes(row.data))
     assert time_us == data["window"]["end_us"]
     assert (row.type, row.source) == ("weft.result", f"weft/queries/{data['query']}")
-    assert row.subject == ("/".join(value or "" for value in data["key"].values()) or None)
+    assert row.subject == ("/".join(data["key"][name] or "" for name in key_names(query)) or None)
     return {"id": event_id, "data": data}
 
 

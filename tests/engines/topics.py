@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.conformance.stream.transcript import Entry, Transcript
 from weft.core.batch import Batch
@@ -20,9 +20,11 @@ class KafkaTopics:
         self._bootstrap = bootstrap
         self._prefix = prefix
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._partitions: dict[str, int] = {}
         self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
 
     def create(self, topic: str, partitions: int) -> None:
+        self._partitions[topic] = partitions
         for made in self._admin.create_topics([NewTopic(self._prefix + topic, partitions, 1)]).values():
             made.result(30)
 
@@ -69,16 +71,14 @@ class KafkaTopics:
 
     def is_read(self, group: str, topics: Sequence[str]) -> bool:
         """Whether a group has committed everything that stands in some topics."""
-        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "looking"})
+        places = [
+            TopicPartition(self._prefix + topic, partition) for topic in topics for partition in range(self._partitions[topic])
+        ]
+        looked = self._admin.list_offsets({place: OffsetSpec.latest() for place in places})
+        ends = {(place.topic, place.partition): found.result(30).offset for place, found in looked.items()}
+        asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
         try:
-            metadata = consumer.list_topics(timeout=30).topics
-            names = [self._prefix + topic for topic in topics]
-            places = [TopicPartition(name, partition) for name in names for partition in metadata[name].partitions]
-            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
             committed = {(at.topic, at.partition): at.offset for at in asked[group].result(30).topic_partitions}
-            ends = {(at.topic, at.partition): consumer.get_watermark_offsets(at, timeout=30)[1] for at in places}
         except KafkaException:  # who coordinates the group is only coming up
             return False
-        finally:
-            consumer.close()
         return all(committed.get(place, -1) >= end for place, end in ends.items())
