@@ -21,9 +21,7 @@ RuleId = Annotated[str, Path(min_length=1, max_length=128, description="The id o
 class RuleBody(RuleDefinition):
     """A rule as it is to be. What only a kept rule has may stand there, so that what was read can be sent back."""
 
-    id: UUID | None = Field(
-        default=None, description="The id of a new rule, where the client gives one; it never changes."
-    )
+    id: UUID | None = Field(default=None, description="The id of a new rule, where the client gives one; it never changes.")
     version: int | None = Field(default=None, description="Not read: Weft counts.")
     owner: str | None = Field(default=None, description="Not read.")
     created_at: str | None = Field(default=None, description="Not read.")
