@@ -9,11 +9,13 @@ from typing import Final
 from weft.core.errors import Unsupported
 from weft.stream.column import Field, Kind
 from weft.stream.expression.scalar import NUMBER_PATTERN
-from weft.stream.expression.sql import MAX_LENGTH
 from weft.stream.expression.typed import Aggregate, Constant, Operation, Read, Typed, Value
 from weft.stream.flink.text import double, finite, integer, text
 
 Reads = Callable[[Field], str]
+
+MAX_LENGTH: Final = 100_000
+"""Characters of SQL. Divisors have to be said several times; no sensible expression comes near."""
 
 TYPES: Final[Mapping[Kind, str]] = {
     "integer": "BIGINT",

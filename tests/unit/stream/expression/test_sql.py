@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.stream.expression.duckdb_sql import identifier, literal, render
 from tests.unit.stream.expression.written import EVENTS, Written, conditions, numbers, texts
 from weft.core.errors import TooLarge
 from weft.stream.column import Field
@@ -16,7 +17,6 @@ from weft.stream.expression.bind import bind
 from weft.stream.expression.evaluate import evaluate_row
 from weft.stream.expression.names import EventNames
 from weft.stream.expression.read import read
-from weft.stream.expression.sql import identifier, literal, render
 from weft.stream.expression.typed import Expression
 from weft.stream.expression.write import write_text
 

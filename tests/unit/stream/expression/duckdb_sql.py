@@ -1,4 +1,4 @@
-"""An expression as SQL text that means exactly the same in DuckDB; `weft.stream.flink` writes it for Flink.
+"""An oracle: an expression as SQL text that means exactly the same in DuckDB, which then says what it is worth.
 
 Every integer is written as a BIGINT, every other number as a DOUBLE; arithmetic is on DOUBLE. A number that is not finite
 becomes null where something looks at it, as it does in the other evaluations. Texts and names are quoted so that nothing
