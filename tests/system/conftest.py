@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.deployment import Deployment
+from tests.system.deployment import ROLES, Deployment
 from tests.system.forms import EMBEDDED, NETWORKED, deploy
 
 
@@ -29,8 +29,15 @@ def networked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deploy
     yield from running(request, tmp_path)
 
 
-def running(request: pytest.FixtureRequest, folder: Path) -> Iterator[Deployment]:
+@pytest.fixture(params=[*EMBEDDED, *NETWORKED])
+def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+    """Every role there is, analytics and alerting too, up and running."""
+    yield from running(request, tmp_path, (*ROLES, "analytics", "alerting"))
+
+
+def running(request: pytest.FixtureRequest, folder: Path, roles: tuple[str, ...] = ROLES) -> Iterator[Deployment]:
     deployed = deploy(request, folder, request.param)
+    deployed.roles = roles
     try:
         yield deployed.start()
     finally:

@@ -25,6 +25,7 @@ import httpx
 
 Found = TypeVar("Found")
 ROLES = ("ingestion", "storage", "dashboard")
+"""What most scenarios are about; a deployment may be told to play more."""
 START_S = 40.0
 STOP_S = 30.0
 QUICK = {
@@ -229,6 +230,7 @@ class Deployment:
         self.folder = folder
         self.topology = topology
         self.is_networked = is_networked
+        self.roles = ROLES
         self.environment = {
             "WEFT_LOG__PARTITIONS": "4",
             "WEFT_INGEST__OTHER_TOPICS": "true",
@@ -242,13 +244,13 @@ class Deployment:
     def start(self) -> "Deployment":
         """Every process, up and running."""
         self.start_missing()
-        for role in ROLES:
+        for role in self.roles:
             self.url(role)
         return self
 
     def start_missing(self) -> None:
         """Start every process that does not run; nobody waits for them to be up, but the log is there."""
-        for roles in (ROLES,) if self.topology == "together" else tuple((role,) for role in ROLES):
+        for roles in (self.roles,) if self.topology == "together" else tuple((role,) for role in self.roles):
             running = self.processes.get(roles[0])
             if running is None or running.exit_code() is not None:
                 arguments = [part for role in roles for part in ("--service", role)]
@@ -273,7 +275,7 @@ class Deployment:
 
     def start_role(self, role: str) -> None:
         """Start a role again that died or was stopped, and all that its process played."""
-        roles = [name for name in ROLES if self.processes[name] is self.processes[role]]
+        roles = [name for name in self.roles if self.processes[name] is self.processes[role]]
         arguments = [part for name in roles for part in ("--service", name)]
         process = Process(self.folder, *arguments, environment=self.environment)
         self.processes |= dict.fromkeys(roles, process)

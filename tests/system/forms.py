@@ -67,8 +67,8 @@ def _unique() -> str:
     return f"t{secrets.token_hex(4)}"
 
 
-def shortly_in(*forms: str) -> pytest.MarkDecorator:
+def shortly_in(*forms: str, fixture: str = "deployment") -> pytest.MarkDecorator:
     """Run a scenario in these forms always, and in the others in the long loops: its promise is then proven, at a price that
     a run of all tests can pay."""
     every = [form if form in forms else pytest.param(form, marks=pytest.mark.soak) for form in (*EMBEDDED, *NETWORKED)]
-    return pytest.mark.parametrize("deployment", every, indirect=True)
+    return pytest.mark.parametrize(fixture, every, indirect=True)

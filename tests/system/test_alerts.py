@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system.deployment import QUICK, Process, wait_until
+from tests.system.deployment import QUICK, Deployment, Process, wait_until
+from tests.system.forms import shortly_in
 
 RULE = {
     "name": "errors",
@@ -104,3 +105,30 @@ def test_a_threshold_that_is_passed_is_told_escalates_and_outlives_a_kill(tmp_pa
             again.kill()
     finally:
         process.kill()
+
+
+@pytest.mark.contract("SF-2")
+@shortly_in("kafka", fixture="whole")
+def test_an_event_becomes_a_notification_wherever_the_roles_run(whole: Deployment, sink: Sink) -> None:
+    """Door, log, query, rule and webhook in processes of their own, on whatever they share."""
+    with whole.client("alerting") as client:
+        made = client.post("/api/v1/channels", json={"name": "hook", "kind": "webhook", "settings": {"url": sink.url}})
+        assert made.status_code == 201, made.text
+        made = client.post("/api/v1/rules", json={**RULE, "group_by": ["source"]})
+        assert made.status_code == 201, made.text
+
+    def told() -> bool | None:
+        with whole.client("ingestion") as client:
+            send_errors(client)
+        return "error_count" in sink.text() or None
+
+    wait_until(told, "nobody was told", within_s=90)
+    (first,) = [one for body in sink.bodies for one in body["notifications"] if one["state"] == "firing"]
+    assert first["labels"] == {"source": "shop"}
+    with whole.client("alerting") as client:
+        (alert,) = alerts(client, "active")
+        why = client.get(f"/api/v1/alerts/{alert['id']}/why").json()
+        assert why["fired"]["values"]["error_count"] > 0
+    with whole.client("analytics") as client:
+        queries = client.get("/api/v1/queries", params={"limit": 1000}).json()["items"]
+        assert {"error_rate", "events_per_second"} <= {query["name"] for query in queries}
