@@ -78,7 +78,7 @@ def test_config_check_says_what_would_run(weft: Weft) -> None:
     done = weft("config", "check")
 
     assert done.code == 0
-    assert "storage, dashboard, ingestion on 127.0.0.1 port 8000" in done.out
+    assert "storage, analytics, alerting, dashboard, ingestion on 127.0.0.1 port 8000" in done.out
 
 
 def test_config_check_lists_every_problem_and_ends_with_2(weft: Weft) -> None:
