@@ -47,7 +47,7 @@ def examples_of(page: Path) -> list[Example]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 @pytest.mark.timeout(300)
-@pytest.mark.contract("SF-326", "LM-54")
+@pytest.mark.contract("SF-326", "SF-334", "LM-54")
 def test_the_examples_of_a_page_work(page: Path, weft: Weft, tmp_path: Path) -> None:
     examples = examples_of(page)
     assert examples, f"{page.name} has no example that is run"

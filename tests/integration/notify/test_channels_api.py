@@ -222,6 +222,7 @@ async def test_kinds_say_what_they_need_and_which_settings_are_secret(desk: Desk
     assert "summary" in answer["names"]
 
 
+@pytest.mark.contract("SF-279")
 async def test_a_new_key_takes_over_every_secret(open_office: OpenOffice) -> None:
     old_key = b""
     async with open_office() as office:

@@ -92,6 +92,24 @@ def test_a_device_that_falls_silent_is_missed() -> None:
     assert outcome.passed, outcome.mismatches
 
 
+@pytest.mark.contract("SF-336")
+def test_a_figure_that_falls_is_told() -> None:
+    rule = {"name": "falling", "condition": "delta(revenue) < -50", "window": "5m"}
+    outcome = run(
+        """
+        - name: sales rise, then break down
+          events:
+            - {source: shop, every: 1m, values: {revenue: "100+10x4 140-30x4"}}
+          expect:
+            - {at: 5m, rule: falling, alerts: []}
+            - {at: 10m, rule: falling, alerts: [{status: firing}]}
+        """,
+        rule,
+    )
+
+    assert outcome.passed, outcome.mismatches
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -66,6 +66,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 @pytest.mark.usefixtures("installed")
+@pytest.mark.contract("SF-164")
 def test_a_function_of_another_package_is_used_like_ours_and_survives_a_restart() -> None:
     engine = EngineUnderTest({"window": "1m", "key": ["source"], "select": {"mean": "geometric(value where value > 0)"}})
     engine.take([event(1, "a", value=2), event(2, "a", value=8), event(3, "b", value=-1)])
