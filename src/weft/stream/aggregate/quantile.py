@@ -1,4 +1,4 @@
-"""Quantile: the value at or below which a share of all values lies. Exact up to 1,024 values, then a KLL sketch."""
+"""Quantile: the value at or below which a share of all values lies. Exact up to 1,024 values, then from a histogram."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -8,7 +8,7 @@ import numpy as np
 
 from weft.core.batch import Int64s
 from weft.stream.aggregate.bag import Bag
-from weft.stream.aggregate.sketch import QuantileSketch
+from weft.stream.aggregate.histogram import Histogram
 from weft.stream.aggregate.tally import Chosen, Saved, Tally
 from weft.stream.column import Column
 
@@ -21,7 +21,7 @@ class Quantiles(Tally):
 
     def __init__(self) -> None:
         self._bag = Bag(np.float64)
-        self._sketches: dict[int, QuantileSketch] = {}
+        self._histograms: dict[int, Histogram] = {}
 
     def grow(self, cells: int) -> None:
         """There is room."""
@@ -32,40 +32,40 @@ class Quantiles(Tally):
         self._condense()
 
     def _condense(self) -> None:
-        """Put into sketches what is too much to be kept one by one."""
+        """Put into histograms what is too much to be kept one by one."""
         if self._bag.size_bytes <= 16 * MOST_EXACT:
             return
-        large = [*self._bag.larger(MOST_EXACT), *self._sketches]
+        large = [*self._bag.larger(MOST_EXACT), *self._histograms]
         cells = np.unique(np.array(large, dtype=np.int64))
         if not len(cells):
             return
         values, starts, ends = self._bag.spans(cells)
         for cell, start, end in zip(cells.tolist(), starts.tolist(), ends.tolist(), strict=True):
             if start < end:
-                self._sketch(cell).add(values[start:end])
+                self._histogram(cell).add(values[start:end])
         self._bag.clear(cells)
 
-    def _sketch(self, cell: int) -> QuantileSketch:
-        found = self._sketches.get(cell)
+    def _histogram(self, cell: int) -> Histogram:
+        found = self._histograms.get(cell)
         if found is None:
-            found = self._sketches[cell] = QuantileSketch()
+            found = self._histograms[cell] = Histogram()
         return found
 
     def merge(self, into: Int64s, other: Int64s) -> None:
         """Put the values together."""
         self._bag.merge(into, other)
-        if self._sketches:
+        if self._histograms:
             for target, cell in zip(into.tolist(), other.tolist(), strict=True):
-                if cell in self._sketches:
-                    self._sketch(target).merge(self._sketches[cell])
+                if cell in self._histograms:
+                    self._histogram(target).merge(self._histograms[cell])
         self._condense()
 
     def clear(self, cells: Int64s) -> None:
         """Back to nothing."""
         self._bag.clear(cells)
-        if self._sketches:
+        if self._histograms:
             for cell in cells.tolist():
-                self._sketches.pop(cell, None)
+                self._histograms.pop(cell, None)
 
     def read(self, function: str, cells: Int64s, length_us: int | Int64s) -> Column:
         """The value of `p99` and the like; unknown where there is none."""
@@ -77,26 +77,26 @@ class Quantiles(Tally):
         known = counts > 0
         found = np.zeros(len(cells), dtype=np.float64)
         found[known] = values[(starts + ranks - 1)[known]]
-        for at in self._sketched(cells):
-            found[at] = self._sketches[int(cells[at])].value(float(share))
+        for at in self._condensed(cells):
+            found[at] = self._histograms[int(cells[at])].value(share)
             known[at] = True
         return Column("number", found, None if known.all() else known)
 
-    def _sketched(self, cells: Int64s) -> Sequence[int]:
-        """The places of cells that have a sketch."""
-        return [at for at, cell in enumerate(cells.tolist()) if cell in self._sketches] if self._sketches else ()
+    def _condensed(self, cells: Int64s) -> Sequence[int]:
+        """The places of cells that have a histogram."""
+        return [at for at, cell in enumerate(cells.tolist()) if cell in self._histograms] if self._histograms else ()
 
     @property
     def size_bytes(self) -> int:
-        """Values and sketches."""
-        return self._bag.size_bytes + QuantileSketch.SIZE_BYTES * len(self._sketches)
+        """Values and histograms."""
+        return self._bag.size_bytes + sum(one.size_bytes for one in self._histograms.values())
 
     def save(self, cells: Int64s) -> Saved:
-        """Values and sketches."""
-        sketches = [[at, self._sketches[int(cells[at])].save()] for at in self._sketched(cells)]
-        return {"bag": self._bag.save(cells), "sketches": sketches}
+        """Values and histograms."""
+        histograms = [[at, self._histograms[int(cells[at])].save()] for at in self._condensed(cells)]
+        return {"bag": self._bag.save(cells), "histograms": histograms}
 
     def load(self, cells: int, saved: Saved) -> None:
-        """Values and sketches."""
+        """Values and histograms."""
         self._bag.load(saved["bag"])
-        self._sketches = {at: QuantileSketch.load(sketch) for at, sketch in saved["sketches"]}
+        self._histograms = {at: Histogram.load(histogram) for at, histogram in saved["histograms"]}

@@ -4,44 +4,8 @@ from collections.abc import Iterable
 from typing import Any, Final, Self
 
 import datasketches
-import numpy as np
-import numpy.typing as npt
 
 _library: Final[Any] = datasketches  # it makes its names while it is imported, so no checker knows them
-
-
-class QuantileSketch:
-    """KLL of size 400: the value it gives has a rank at most 0.7 % of all values away, in 99 of 100 cases.
-
-    The library draws lots, so a window that is computed again may be answered with another value of those.
-    """
-
-    SIZE_BYTES: Final = 8_000
-    _SIZE: Final = 400
-
-    def __init__(self, made: Any = None) -> None:
-        self._sketch: Any = _library.kll_doubles_sketch(self._SIZE) if made is None else made
-
-    def add(self, values: npt.NDArray[np.float64]) -> None:
-        """Take in values."""
-        self._sketch.update(values)
-
-    def merge(self, other: Self) -> None:
-        """Take in all of another one."""
-        self._sketch.merge(other._sketch)
-
-    def value(self, share: float) -> float:
-        """The smallest value that this share of all values does not exceed."""
-        return float(self._sketch.get_quantile(share, True))
-
-    def save(self) -> bytes:
-        """All of it."""
-        return bytes(self._sketch.serialize())
-
-    @classmethod
-    def load(cls, saved: bytes) -> Self:
-        """What was saved."""
-        return cls(_library.kll_doubles_sketch.deserialize(saved))
 
 
 class DistinctSketch:
