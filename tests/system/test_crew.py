@@ -139,7 +139,7 @@ def test_the_command_line_shows_every_process(crew: Crew) -> None:
     status = json.loads(crew.weft("status", "--format", "json").stdout)
 
     assert sorted(process["service"] for process in status["processes"]) == [
-        "dashboard", "ingestion", "ingestion", "storage",
+        "alerting", "analytics", "dashboard", "ingestion", "ingestion", "storage",
     ]  # fmt: skip
     assert {process["status"] for process in status["processes"]} == {"healthy"}
     assert len({process["url"] for process in status["processes"]}) == 4, "each must be asked by itself"
@@ -359,7 +359,7 @@ def test_streamflows_three_addresses_are_all_that_a_crew_on_its_servers_needs(
         ids = {event_id for _ in range(6) for event_id in crew.post(10)}
         wait_until(lambda: crew.stored() == ids or None, "the store and the doors do not agree")
         status = json.loads(crew.weft("status", "--format", "json").stdout)
-        assert [process["status"] for process in status["processes"]] == ["healthy"] * 4
+        assert [process["status"] for process in status["processes"]] == ["healthy"] * 6
 
         for run in crew.runs("storage")[:1] + crew.runs("ingestion")[:1]:
             os.kill(int(run["pid"]), signal.SIGKILL)

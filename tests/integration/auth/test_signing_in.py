@@ -107,7 +107,14 @@ async def test_a_session_says_who_and_what_and_until_when(weft) -> None:
     body = (await weft.who(await weft.headers())).json()
     assert body["id"] == user.id
     assert (body["kind"], body["name"], body["role"], body["auth_method"]) == ("user", "ada@example.org", "user", "token")
-    assert body["scopes"] == ["events:read", "events:write", "verdict:read"]
+    assert body["scopes"] == [
+        "alerts:read",
+        "dashboards:write",
+        "events:read",
+        "events:write",
+        "queries:read",
+        "verdict:read",
+    ]
     assert body["csrf_token"] is None
     assert body["version"] == "1.2.3"
     assert body["server_time"] == "2026-05-28T20:26:40Z"

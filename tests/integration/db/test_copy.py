@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,15 @@ from sqlalchemy import insert, select, text
 
 import weft.auth.tables
 from tests.services.postgres import PostgresServer
+from weft.app.copy_database import TABLES as ROOMS
 from weft.core.errors import Conflict, Invalid
 from weft.db.base import Base
 from weft.db.copy import copy_database
 from weft.db.database import Database
 from weft.db.migrate import find_revision, migrate, newest_revision
+
+for room in ROOMS:
+    import_module(room)
 
 USERS = 1200
 TABLES = {"login_attempts": 1, "users": USERS, "api_keys": 2, "sessions": 1, "refresh_tokens": 1}
@@ -81,7 +86,7 @@ async def test_everything_is_carried_over_and_both_sides_prove_it(urls: dict[str
         compared = await copy_database(source, target)
         assert {table.table: table.source.rows for table in compared if table.source.rows} == TABLES
         assert all(table.same for table in compared)
-        assert len({table.source.digest for table in compared}) == len(compared)
+        assert len({table.source.digest for table in compared if table.source.rows}) == len(TABLES)
         assert await contents(target) == await contents(source)
         assert await find_revision(target) == newest_revision()
 

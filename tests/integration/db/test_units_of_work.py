@@ -141,18 +141,19 @@ async def test_no_free_connection_is_unavailable_and_not_a_hang(url: str, databa
     async with small.reading() as session:
         await session.execute(text("SELECT 1"))
         with pytest.raises(Unavailable, match="no free connection"):
-            await small.probe()
+            await asyncio.create_task(small.probe())
     await small.probe()
     await small.close()
 
 
 async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     database = Database(f"sqlite:///{tmp_path / 'missing' / 'weft.db'}")
     with pytest.raises(Unavailable, match="sqlite database does not answer"):
         await database.probe()
     await database.close()
     # The driver does not wait for its thread where opening failed; the thread has to end before the loop does.
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join)
 
