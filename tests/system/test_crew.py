@@ -226,7 +226,7 @@ def test_everything_it_prints_but_the_welcome_is_a_log_line(tmp_path: Path, crew
     assert welcome.count("2 x ingestion on http://127.0.0.1:") == 1
     assert crew.text.count("is up") == 1
     services = {json.loads(line)["service"] for line in rest.splitlines() if line.strip()}
-    assert services <= {"supervisor", "storage", "dashboard", "ingestion"}
+    assert services <= {"supervisor", "storage", "alerting", "analytics", "dashboard", "ingestion"}
 
 
 @pytest.mark.contract("SF-25")
