@@ -15,6 +15,9 @@ from weft.log.sqlite import SqliteLog
 from weft.stream.catalogue import Catalogue
 
 
+FOR_EVER_S = 1e9
+
+
 def judge_until_killed(log_url: str, database_url: str) -> None:
     """What the forked process does."""
     asyncio.run(_judge(log_url, database_url))
@@ -28,7 +31,11 @@ async def _judge(log_url: str, database_url: str) -> None:
             log=log,
             rulebook=Rulebook(database, Catalogue(database, log, clock), clock),
             clock=clock,
-            settings=AlertsSettings(built_in_rules=False, look_interval_s=0.05, flaps=100, flap_window_s=0.1),
+            # The results come from the test, for windows of months ago over a topic without events: by the clock that topic has
+            # been silent ever since, and what fires would resolve once everything is judged.
+            settings=AlertsSettings(
+                built_in_rules=False, look_interval_s=0.05, flaps=100, flap_window_s=0.1, no_topic_s=FOR_EVER_S
+            ),
             counts=Counts(),
         )
         await Judge(bench, CheckRegister()).run(lambda: None)
