@@ -38,7 +38,7 @@ class AlertsSettings(BaseModel):
         description="Seconds after which a topic that nothing was ever sent to counts as silent for what is expected of it.",
     )
     flaps: int = Field(
-        default=6, ge=2, le=100, description="Firings and ends within flap_window_s from which on an alert is flapping."
+        default=6, ge=2, le=1_000, description="Firings and ends within flap_window_s from which on an alert is flapping."
     )
     flap_window_s: float = Field(default=1800.0, gt=0, description="The time in which firings and ends are counted (seconds).")
     keep_days: int = Field(default=90, ge=1, le=3650, description="How long alerts that are over are kept (days).")

@@ -14,7 +14,6 @@ from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.stream.catalogue import Catalogue
 
-
 FOR_EVER_S = 1e9
 
 
@@ -34,7 +33,7 @@ async def _judge(log_url: str, database_url: str) -> None:
             # The results come from the test, for windows of months ago over a topic without events: by the clock that topic has
             # been silent ever since, and what fires would resolve once everything is judged.
             settings=AlertsSettings(
-                built_in_rules=False, look_interval_s=0.05, flaps=100, flap_window_s=0.1, no_topic_s=FOR_EVER_S
+                built_in_rules=False, look_interval_s=0.05, flaps=1_000, flap_window_s=0.1, no_topic_s=FOR_EVER_S
             ),
             counts=Counts(),
         )
