@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 from weft.log.kafka.client import (
     NO_SUCH_PLACE,
     Client,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     NewTopic,  # pyright: ignore[reportPrivateImportUsage] - documented by the client
@@ -21,7 +20,6 @@ START: Final = "start"
 END: Final = "end"
 
 _CREATE_TIMEOUT_S: Final = 10.0
-_GONE: Final = NO_SUCH_PLACE | {KafkaError.GROUP_ID_NOT_FOUND}
 
 Offsets = Sequence[KafkaPartition]
 
@@ -99,25 +97,6 @@ class Admin:
         listed = self._wait(self._admin.list_consumer_groups())
         return [str(group.group_id) for group in listed.valid or ()]
 
-    def positions(self, groups: Sequence[str]) -> dict[str, Offsets]:
-        """What groups committed."""
-        answers = {
-            group: self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group] for group in groups
-        }
-        found: dict[str, Offsets] = {}
-        for group, answer in answers.items():
-            try:
-                found[group] = self._wait(answer).topic_partitions or ()
-            except KafkaException as failure:
-                if not _is_gone(failure):
-                    raise
-        return found
-
-    def commit(self, group: str, offsets: Offsets) -> Offsets:
-        """Commit for a group without members; each place says what became of it."""
-        wanted = ConsumerGroupTopicPartitions(group, list(offsets))
-        return self._wait(self._admin.alter_consumer_group_offsets([wanted])[group]).topic_partitions or ()
-
     def delete_before(self, offsets: Offsets) -> None:
         """Delete what stands below some offsets."""
         for answer in self._admin.delete_records(list(offsets)).values():
@@ -126,4 +105,4 @@ class Admin:
 
 def _is_gone(failure: KafkaException) -> bool:
     error = error_of(failure)
-    return error is not None and error.code() in _GONE
+    return error is not None and error.code() in NO_SUCH_PLACE

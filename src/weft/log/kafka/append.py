@@ -178,7 +178,8 @@ class Appender:
         behind: list[tuple[TopicPartition, End]] = []
         if self._topics.look(request.topic) is not None:
             own = self._ends.place(request.topic)
-            ends = {at: End(mark.max_time_us, mark.ticks_after) for at, mark in request.others} | {own: self._ends.get(own)}
+            ends = {at: self._ends.reach(at, next_offset, last) for at, next_offset, last in request.seen}
+            ends.setdefault(own, self._ends.get(own))
             behind = [
                 (at, end) for at, end in ends.items() if end.max_time_us is not None and end.max_time_us < request.time_us
             ]
@@ -216,7 +217,7 @@ class Appender:
         if request.error is not None:
             self._finish(request, self._failure(request, request.error))
             return
-        self._ends.note(request.at, request.first_offset, request.last_offset, in_one_piece=request.is_in_one_piece)
+        self._ends.note(request.at, request.first_offset, request.last_offset, foreign=request.foreign)
         if request.mark is not None:
             self._marks.remember(request.at, request.last_offset, request.mark)
         self.flushes_s.append(self._clock.steady_s() - request.sent_s)

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar, cast
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -33,7 +32,6 @@ __all__ = [
     "AdminClient",
     "Client",
     "Consumer",
-    "ConsumerGroupTopicPartitions",
     "KafkaError",
     "KafkaException",
     "Message",

@@ -1,6 +1,6 @@
 """Keep: the state of the log, the positions of groups, and trimming. All of it asks the brokers; nothing is kept here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from weft.core.errors import Unavailable
@@ -9,6 +9,7 @@ from weft.core.times import SECOND_US
 from weft.log.kafka.admin import END, START, Admin, Offsets
 from weft.log.kafka.client import KafkaError
 from weft.log.kafka.client import TopicPartition as KafkaPartition
+from weft.log.kafka.group_offsets import GroupOffsets
 from weft.log.kafka.marks import Mark, Marks
 from weft.log.kafka.settings import KafkaSettings
 from weft.log.kafka.topics import Topics, retention_s
@@ -23,8 +24,9 @@ _NO_SUCH_TOPIC: Final = KafkaError.UNKNOWN_TOPIC_OR_PART
 class Keeper:
     """Asks and keeps house. Blocks: for one thread, not for the loop. Raises KafkaException or Unavailable."""
 
-    def __init__(self, admin: Admin, topics: Topics, marks: Marks, settings: KafkaSettings) -> None:
+    def __init__(self, admin: Admin, offsets: GroupOffsets, topics: Topics, marks: Marks, settings: KafkaSettings) -> None:
         self._admin = admin
+        self._offsets = offsets
         self._settings = settings
         self._prefix = settings.prefix
         self._topics = topics
@@ -45,7 +47,7 @@ class Keeper:
         ranges = self.ranges()
         lasts = self._lasts(ranges)
         firsts = self._marks.find((at, start) for at, (start, end) in ranges.items() if 0 < start < end)
-        positions = self.group_positions()
+        positions = self.group_positions(ranges)
         states: list[PartitionState] = []
         size = 0
         for at, (start, end) in ranges.items():
@@ -76,34 +78,30 @@ class Keeper:
         known = {at: self._marks.known(at, end - 1) for at, (_, end) in ranges.items()}
         return {at: mark for at, (_, end) in ranges.items() if (mark := found.get((at, end - 1)) or known[at]) is not None}
 
-    def ticked(self, topic: str) -> list[tuple[TopicPartition, Mark]]:
-        """The last marks of a topic's partitions."""
+    def ticked(self, topic: str) -> list[tuple[TopicPartition, int, Mark]]:
+        """The ends of a topic's partitions, and their last marks."""
         ranges = {at: bounds for at, bounds in self.ranges().items() if at.topic == topic}
-        return list(self._lasts(ranges).items())
+        return [(at, ranges[at][1], mark) for at, mark in self._lasts(ranges).items()]
 
     # Groups
 
-    def group_positions(self) -> GroupPositions:
-        """The committed offsets of every group."""
+    def group_positions(self, of: Iterable[TopicPartition]) -> GroupPositions:
+        """The committed offsets of every group in some partitions."""
+        places = [self._place(at) for at in of]
         names = [name for name in self._admin.groups() if name.startswith(self._prefix)]
-        found = {name: self._positions(offsets) for name, offsets in self._admin.positions(names).items()}
+        found = {name: self._positions(name, places) for name in names}
         return {name.removeprefix(self._prefix): positions for name, positions in found.items() if positions}
 
-    def positions(self, group: str) -> dict[TopicPartition, int]:
-        """The committed offsets of one group."""
-        name = self._prefix + group
-        return self._positions(self._admin.positions([name]).get(name, ()))
-
-    def _positions(self, offsets: Offsets) -> dict[TopicPartition, int]:
+    def _positions(self, group_name: str, places: Offsets) -> dict[TopicPartition, int]:
         return {
             TopicPartition(topic, place.partition): place.offset
-            for place in offsets
-            if place.offset >= 0 and (topic := self._topics.our_name(place.topic)) is not None
+            for place in self._offsets.get(group_name, places)
+            if (topic := self._topics.our_name(place.topic)) is not None
         }
 
     def forward(self, group: str, positions: Positions) -> list[KafkaPartition]:
         """What of the positions is further than what the group committed, as Kafka wants it."""
-        known = self.positions(group)
+        known = self._positions(self._prefix + group, [self._place(at) for at in positions])
         return [
             KafkaPartition(self._topics.kafka_name(at.topic), at.partition, offset)
             for at, offset in positions.items()
@@ -112,7 +110,7 @@ class Keeper:
 
     def commit(self, group: str, offsets: list[KafkaPartition]) -> None:
         """Commit for a group that has no member at the moment."""
-        self.check(self._admin.commit(self._prefix + group, offsets), group)
+        self.check(self._offsets.commit(self._prefix + group, offsets), group)
 
     def check(self, places: Offsets, group: str) -> None:
         """Raise Unavailable where a position was not taken; a topic that is gone needs none."""
@@ -128,7 +126,7 @@ class Keeper:
         old = self._older(ranges, now_us, max_age_s)
         if not old:
             return 0
-        positions = self.group_positions()
+        positions = self.group_positions(old)
         ends: dict[TopicPartition, int] = {}
         for at, offset in old.items():
             held = min((offsets[at] for offsets in positions.values() if at in offsets), default=offset)

@@ -18,6 +18,7 @@ from weft.log.kafka.admin import Admin
 from weft.log.kafka.append import RETRY_AFTER_S, Appender
 from weft.log.kafka.client import Client, KafkaException
 from weft.log.kafka.follow import Follower
+from weft.log.kafka.group_offsets import GroupOffsets
 from weft.log.kafka.keep import Keeper
 from weft.log.kafka.marks import Marks
 from weft.log.kafka.message import MESSAGE_BYTES
@@ -48,6 +49,7 @@ class KafkaLog(Log):
         self._followers: set[Follower] = set()
         self._appender: Appender | None = None
         self._queued_bytes = 0
+        self._ticking = asyncio.Lock()
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -58,7 +60,8 @@ class KafkaLog(Log):
         self._topics = Topics(client, self._admin)
         self._topics.on_made = self._discover
         self._marks = Marks(client, self._admin, self._topics)
-        self._keeper = Keeper(self._admin, self._topics, self._marks, self._address.settings)
+        self._offsets = GroupOffsets(client)
+        self._keeper = Keeper(self._admin, self._offsets, self._topics, self._marks, self._address.settings)
         self._reader = PartitionReader(client, self._admin, self._topics)
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="kafka-read")
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="kafka-keep")
@@ -85,6 +88,7 @@ class KafkaLog(Log):
             self._appender.close()
         self._reading.shutdown()
         self._keeping.shutdown()
+        self._offsets.close()
         self._reader.close()
         self._marks.close()
 
@@ -122,10 +126,11 @@ class KafkaLog(Log):
 
     async def tick(self, topic: str, time_us: int) -> None:
         appender = self._require_appender()
-        others = await self._in_keeping(lambda: self._keeper.ticked(topic))
-        answer: asyncio.Future[None] = self._loop.create_future()
-        appender.put(TickRequest(topic, time_us, answer, others))
-        await answer
+        async with self._ticking:  # the ends are read where the tick before has its place
+            seen = await self._in_keeping(lambda: self._keeper.ticked(topic))
+            answer: asyncio.Future[None] = self._loop.create_future()
+            appender.put(TickRequest(topic, time_us, answer, seen))
+            await answer
 
     def _deliver(self, finished: Sequence[Request]) -> None:
         self._loop.call_soon_threadsafe(self._settle, finished)

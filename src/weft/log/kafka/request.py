@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from weft.core.batch import Batch
@@ -17,7 +17,7 @@ _NOWHERE: Final = TopicPartition("", 0)
 
 @dataclass(slots=True, eq=False)
 class AppendRequest:
-    """One append: of its `expected` messages `heard` were told of, and `stored` are in Kafka."""
+    """One append: of its `expected` messages `heard` were told of, and `stored` are in Kafka, around `foreign` offsets."""
 
     batch: Batch
     answer: "asyncio.Future[Appended]"
@@ -30,6 +30,7 @@ class AppendRequest:
     stored: int = 0
     first_offset: int = -1
     last_offset: int = -1
+    foreign: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     error: KafkaError | None = None
     sent_s: float = 0.0
     outcome: "Appended | WeftError | None" = None
@@ -37,19 +38,17 @@ class AppendRequest:
     def hear(self, error: KafkaError | None, message: Message) -> bool:
         """Kafka told what became of one message; whether that was the last one. For the listening thread."""
         if error is None:
-            self.last_offset = message.offset() or 0
+            offset = message.offset() or 0
             if not self.stored:
-                self.first_offset = self.last_offset
+                self.first_offset = offset
+            elif offset != self.last_offset + 1:
+                self.foreign.append((self.last_offset + 1, offset))
+            self.last_offset = offset
             self.stored += 1
         else:
             self.error = error
         self.heard += 1
         return self.heard == self.expected
-
-    @property
-    def is_in_one_piece(self) -> bool:
-        """Whether nobody else's messages stand between those of this append."""
-        return self.last_offset - self.first_offset == self.expected - 1
 
     def settle(self) -> None:
         """Give the answer. For the loop's thread."""
@@ -63,12 +62,12 @@ class AppendRequest:
 
 @dataclass(slots=True, eq=False)
 class TickRequest:
-    """One tick for this process's partition of a topic and for `others`, where time is not that far."""
+    """One tick for those partitions of a topic that time is behind in: the `seen` ones, with their ends, and this process's."""
 
     topic: str
     time_us: int
     answer: "asyncio.Future[None]"
-    others: Sequence[tuple[TopicPartition, Mark]] = ()
+    seen: Sequence[tuple[TopicPartition, int, Mark]] = ()
     expected: int = 0
     heard: int = 0
     size_bytes: int = 0

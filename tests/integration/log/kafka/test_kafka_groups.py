@@ -9,6 +9,7 @@ from tests.services.kafka_server import KafkaServer
 from weft.core.clock import SystemClock
 from weft.core.position import TopicPartition
 from weft.log.kafka.log import KafkaLog
+from weft.log.kafka.request import TickRequest
 from weft.log.kafka.settings import KafkaSettings
 from weft.log.port import Log
 from weft.log.settings import LogSettings
@@ -141,6 +142,41 @@ async def test_ticks_reach_the_partitions_of_processes_that_are_gone(kafka_serve
         states = (await log.state()).partitions
         assert [state.max_time_us for state in states] == [later_us] * 4
         assert [(state.events_total, state.end_offset) for state in states] == [(10, 11)] * 4
+
+
+async def test_a_tick_between_the_appends_of_a_partitions_owner_is_no_event(kafka_server: KafkaServer, prefix: str) -> None:
+    async with (
+        open_log(kafka_server, prefix, append_partition=0) as owner,
+        open_log(kafka_server, prefix, append_partition=1) as other,
+    ):
+        for ahead_s in (0, 1, 2):
+            await owner.append(make_batch(10))
+            known = [state.max_time_us or 0 for state in (await other.state()).partitions]
+            await other.tick("events", max(known) + ahead_s * 1_000_000 + 1)
+        await owner.append(make_batch(10))
+        await asyncio.sleep(1.1)  # what others write is looked at once a second
+        await owner.append(make_batch(10))
+        await owner.append(make_batch(10))
+        (state,) = [state for state in (await other.state()).partitions if state.partition == 0]
+        assert (state.events_total, state.end_offset) == (60, 63)
+
+
+async def test_two_ticks_of_one_moment_are_both_counted(kafka_server: KafkaServer, prefix: str) -> None:
+    await fill(kafka_server, prefix, 1)
+    async with (
+        open_log(kafka_server, prefix, append_partition=0) as one,
+        open_log(kafka_server, prefix, append_partition=1) as other,
+    ):
+        time_us = max(state.max_time_us or 0 for state in (await one.state()).partitions) + 1_000_000
+        seen = [log._keeper.ticked("events") for log in (one, other)]
+        for log, ends in zip((one, other), seen, strict=True):
+            answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            log._require_appender().put(TickRequest("events", time_us, answer, ends))
+            await answer
+        await other.tick("events", time_us + 1_000_000)
+        await one.tick("events", time_us + 2_000_000)
+        states = (await one.state()).partitions
+        assert [state.events_total for state in states] == [10] * 4
 
 
 async def test_a_follower_that_nobody_reads_from_holds_a_bounded_number_of_bytes(
