@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from docs.generator.tree import modules
-from weft.auth.signature import find_requirement
+from weft.auth.signature import find_limit, find_requirement
 
 # The api room stands below auth and cannot name a scope; what it serves is open to everybody, and this is all of it.
 OPEN = {
@@ -53,6 +53,18 @@ def test_every_route_asks_for_a_scope_or_is_open_on_purpose() -> None:
 
     assert len(routes) > 20, "the routes were not found; has the framework changed how it keeps them?"
     assert undecided == []
+
+
+def test_what_people_and_their_pages_ask_counts_against_the_dashboards_limit() -> None:
+    # The doors charge on their own path; the auth room counts attempts by account and address instead.
+    without = [
+        f"{place}: {route.path}"
+        for place, router in _routers()
+        for route in router.routes
+        if isinstance(route, APIRoute) and not place.startswith(("api/", "auth/", "ingest/")) and find_limit(route) is None
+    ]
+
+    assert without == []
 
 
 def test_routers_are_made_only_in_files_named_for_routes() -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Annotated, Self, cast
 
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from weft.alerts.checks import alert_checks
@@ -79,6 +80,10 @@ class AlertParts:
 def alert_parts(connection: HTTPConnection) -> AlertParts:
     """The parts of the application that serves this request."""
     return cast("AlertParts", connection.app.state.alerts)
+
+
+Parts = Annotated[AlertParts, Depends(alert_parts)]
+"""For a route's signature."""
 
 
 def _measure(metrics: Metrics, counts: Counts) -> None:

@@ -4,6 +4,7 @@ Nothing is open by accident: a route without one of these, or without an explici
 and fails the repository's test.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Request
@@ -11,11 +12,14 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from weft.api.exchange import caller_of, exchange_of
+from weft.api.rate_limit import charge
 from weft.auth.parts import AuthParts
 from weft.auth.proof import Proof
 from weft.core.errors import NotAllowed, Unauthenticated
 from weft.core.principal import Principal, Scope
 
+_DASHBOARD: Final = "dashboard"
+"""The rate limit of everything people and their pages ask."""
 _bearer: Final = OAuth2PasswordBearer(tokenUrl="/auth/jwt/login", scheme_name="password", auto_error=False)
 _key: Final = APIKeyHeader(name="X-API-Key", scheme_name="api_key", auto_error=False)
 
@@ -37,19 +41,24 @@ ProofOf = Annotated[Proof, Depends(prove)]
 
 
 class Requirement:
-    """The need for one scope, or (with none) only for being known."""
+    """The need for one scope, or (with none) only for being known; what is let through counts against a rate limit."""
 
-    def __init__(self, scope: Scope | None) -> None:
+    def __init__(self, scope: Scope | None, *, limit: str | None = None) -> None:
         self.scope = scope
+        self.limit = limit
 
     async def __call__(
         self,
+        request: Request,
         proof: ProofOf,
         _token: Annotated[str | None, Depends(_bearer)] = None,
         _header: Annotated[str | None, Depends(_key)] = None,
     ) -> Principal:
-        """The principal, if it has the scope. Raises Unauthenticated or NotAllowed."""
-        return require(proof.principal, self.scope)
+        """The principal, if it has the scope. Raises Unauthenticated, NotAllowed, or Busy where the limit is used up."""
+        principal = require(proof.principal, self.scope)
+        if self.limit is not None:
+            await charge(request, self.limit, principal)
+        return principal
 
 
 def require(principal: Principal, scope: Scope | None) -> Principal:
@@ -65,41 +74,55 @@ def require(principal: Principal, scope: Scope | None) -> Principal:
     raise NotAllowed(f"{principal.name} does not have the scope '{scope}'", scope=scope.value)
 
 
+async def check_again(request: Request, scope: Scope = Scope.EVENTS_READ) -> None:
+    """Look whether who began a long answer may still have it. Raises Unauthenticated or NotAllowed."""
+    require(await auth_parts(request).authenticator.authenticate(caller_of(request)), scope)
+
+
 def _everybody() -> None:
     """The marker of a route that is open on purpose."""
 
 
-EventsReader = Annotated[Principal, Depends(Requirement(Scope.EVENTS_READ))]
+EventsReader = Annotated[Principal, Depends(Requirement(Scope.EVENTS_READ, limit=_DASHBOARD))]
 EventsWriter = Annotated[Principal, Depends(Requirement(Scope.EVENTS_WRITE))]
-EventsEraser = Annotated[Principal, Depends(Requirement(Scope.EVENTS_ERASE))]
-DeadLetterReplayer = Annotated[Principal, Depends(Requirement(Scope.DEAD_LETTERS_REPLAY))]
-VerdictReader = Annotated[Principal, Depends(Requirement(Scope.VERDICT_READ))]
-QueryReader = Annotated[Principal, Depends(Requirement(Scope.QUERIES_READ))]
-QueryWriter = Annotated[Principal, Depends(Requirement(Scope.QUERIES_WRITE))]
-AlertReader = Annotated[Principal, Depends(Requirement(Scope.ALERTS_READ))]
-AlertHandler = Annotated[Principal, Depends(Requirement(Scope.ALERTS_HANDLE))]
-RuleWriter = Annotated[Principal, Depends(Requirement(Scope.RULES_WRITE))]
-ChannelManager = Annotated[Principal, Depends(Requirement(Scope.CHANNELS_MANAGE))]
-DashboardWriter = Annotated[Principal, Depends(Requirement(Scope.DASHBOARDS_WRITE))]
+EventsEraser = Annotated[Principal, Depends(Requirement(Scope.EVENTS_ERASE, limit=_DASHBOARD))]
+DeadLetterReplayer = Annotated[Principal, Depends(Requirement(Scope.DEAD_LETTERS_REPLAY, limit=_DASHBOARD))]
+VerdictReader = Annotated[Principal, Depends(Requirement(Scope.VERDICT_READ, limit=_DASHBOARD))]
+QueryReader = Annotated[Principal, Depends(Requirement(Scope.QUERIES_READ, limit=_DASHBOARD))]
+QueryWriter = Annotated[Principal, Depends(Requirement(Scope.QUERIES_WRITE, limit=_DASHBOARD))]
+AlertReader = Annotated[Principal, Depends(Requirement(Scope.ALERTS_READ, limit=_DASHBOARD))]
+AlertHandler = Annotated[Principal, Depends(Requirement(Scope.ALERTS_HANDLE, limit=_DASHBOARD))]
+RuleWriter = Annotated[Principal, Depends(Requirement(Scope.RULES_WRITE, limit=_DASHBOARD))]
+ChannelManager = Annotated[Principal, Depends(Requirement(Scope.CHANNELS_MANAGE, limit=_DASHBOARD))]
+DashboardWriter = Annotated[Principal, Depends(Requirement(Scope.DASHBOARDS_WRITE, limit=_DASHBOARD))]
 KeyManager = Annotated[Principal, Depends(Requirement(Scope.KEYS_MANAGE))]
 UserManager = Annotated[Principal, Depends(Requirement(Scope.USERS_MANAGE))]
 SignedIn = Annotated[Principal, Depends(Requirement(None))]
+KnownReader = Annotated[Principal, Depends(Requirement(None, limit=_DASHBOARD))]
+"""For a route whose scope depends on what is asked; it calls `require` itself."""
 Public = Depends(_everybody)
 """For `dependencies=[Public]`: anybody may call this route, and that was decided."""
 
 
 def find_requirement(route: Any) -> str | None:
     """What a route asks for: a scope, `signed-in`, `public`, or None where nobody decided."""
-    dependant = getattr(route, "dependant", None)
-    return _requirement_in(dependant) if isinstance(dependant, Dependant) else None
-
-
-def _requirement_in(dependant: Dependant) -> str | None:
-    for needed in dependant.dependencies:
-        if isinstance(needed.call, Requirement):
-            return needed.call.scope.value if needed.call.scope else "signed-in"
-        if needed.call is _everybody:
+    for call in _calls(route):
+        if isinstance(call, Requirement):
+            return call.scope.value if call.scope else "signed-in"
+        if call is _everybody:
             return "public"
-        if (found := _requirement_in(needed)) is not None:
-            return found
     return None
+
+
+def find_limit(route: Any) -> str | None:
+    """The rate limit a route counts against by its signature, or None."""
+    return next((call.limit for call in _calls(route) if isinstance(call, Requirement)), None)
+
+
+def _calls(route: Any) -> Iterator[object]:
+    """What the framework calls before a route, in its order."""
+    waiting = [route.dependant] if isinstance(getattr(route, "dependant", None), Dependant) else []
+    while waiting:
+        dependant = waiting.pop(0)
+        yield dependant.call
+        waiting = [*dependant.dependencies, *waiting]

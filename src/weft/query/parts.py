@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Annotated, Self, cast
 
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from weft.core.clock import Clock
@@ -74,3 +75,7 @@ class QueryParts:
 def query_parts(connection: HTTPConnection) -> QueryParts:
     """The parts of the application that serves this request or WebSocket."""
     return cast("QueryParts", connection.app.state.query)
+
+
+Parts = Annotated[QueryParts, Depends(query_parts)]
+"""For a route's signature."""

@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Annotated, Self, cast
 
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from weft.api.metrics import Metrics
@@ -60,3 +61,7 @@ class StreamParts:
 def stream_parts(connection: HTTPConnection) -> StreamParts:
     """The parts of the application that serves this request."""
     return cast("StreamParts", connection.app.state.stream)
+
+
+Parts = Annotated[StreamParts, Depends(stream_parts)]
+"""For a route's signature."""

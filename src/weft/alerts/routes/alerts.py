@@ -7,11 +7,13 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from weft.alerts.handle import Wanted
+from weft.alerts.parts import Parts
 from weft.alerts.record import read_key
-from weft.alerts.routes.reader import Answer, Handler, Parts, Reader
+from weft.alerts.routes.answer import Answer
 from weft.alerts.rule import AlertLevel
 from weft.alerts.tables import AlertRow
 from weft.api.paging import PagedRows, PageLimit, PageNumber, paginate
+from weft.auth.signature import AlertHandler, AlertReader
 from weft.core.errors import Invalid, NotFound
 from weft.core.times import from_datetime, to_text
 
@@ -145,7 +147,7 @@ class Resolve(BaseModel):
 @router.get("/api/v1/alerts", summary="The alerts")
 async def list_alerts(
     parts: Parts,
-    principal: Reader,
+    principal: AlertReader,
     status: Annotated[
         list[str] | None, Query(description="pending, firing, …; `active` and `open` are several. May be repeated.")
     ] = None,
@@ -167,19 +169,19 @@ async def list_alerts(
 
 
 @router.get("/api/v1/alerts/{alert_id}", summary="One alert")
-async def show_alert(alert_id: AlertId, parts: Parts, principal: Reader) -> Answer[AlertRead]:
+async def show_alert(alert_id: AlertId, parts: Parts, principal: AlertReader) -> Answer[AlertRead]:
     """As it stands now, or as it ended."""
     return Answer(message="Alert found", data=AlertRead.of(await parts.alerts.get(alert_id)))
 
 
 @router.get("/api/v1/alerts/{alert_id}/history", summary="What happened to an alert")
-async def show_history(alert_id: AlertId, parts: Parts, principal: Reader) -> History:
+async def show_history(alert_id: AlertId, parts: Parts, principal: AlertReader) -> History:
     """Every transition, with who and why."""
     return History(data=await _history(parts, alert_id))
 
 
 @router.get("/api/v1/alerts/{alert_id}/why", summary="Why an alert is there")
-async def why(alert_id: AlertId, parts: Parts, principal: Reader) -> Why:
+async def why(alert_id: AlertId, parts: Parts, principal: AlertReader) -> Why:
     """The rule's version, the window with its values, the value of every part of the condition, and the offsets."""
     row = await parts.alerts.get(alert_id)
     evidence: dict[str, Any] = msgspec.json.decode(row.evidence)
@@ -199,7 +201,7 @@ async def why(alert_id: AlertId, parts: Parts, principal: Reader) -> Why:
 
 @router.post("/api/v1/alerts/{alert_id}/acknowledge", summary="Take an alert on")
 async def acknowledge(
-    alert_id: AlertId, parts: Parts, principal: Handler, body: Acknowledge | None = None
+    alert_id: AlertId, parts: Parts, principal: AlertHandler, body: Acknowledge | None = None
 ) -> Answer[AlertRead]:
     """Nobody is reminded and nothing escalates until then; it ends when the level rises."""
     until_us = None if body is None or body.until is None else from_datetime(body.until)
@@ -210,7 +212,7 @@ async def acknowledge(
 
 
 @router.post("/api/v1/alerts/{alert_id}/resolve", summary="Say that an alert is over")
-async def resolve(alert_id: AlertId, parts: Parts, principal: Handler, body: Resolve | None = None) -> Answer[AlertRead]:
+async def resolve(alert_id: AlertId, parts: Parts, principal: AlertHandler, body: Resolve | None = None) -> Answer[AlertRead]:
     """Where its condition is still true in the next window, that is a new alert."""
     row = await parts.alerts.resolve(alert_id, by=principal.name, comment=None if body is None else body.comment)
     return Answer(message="Alert resolved", data=AlertRead.of(row))

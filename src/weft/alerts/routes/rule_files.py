@@ -6,10 +6,11 @@ import msgspec
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from weft.alerts.routes.reader import Parts, Reader, Writer
+from weft.alerts.parts import Parts
 from weft.alerts.rule_file import LABELS, MAX_BYTES, Reading, read_rule_file, write_rules
 from weft.alerts.rule_import import bring
 from weft.alerts.rulebook import BUILT_IN
+from weft.auth.signature import AlertReader, RuleWriter
 from weft.core.event import DEFAULT_TOPIC
 
 router = APIRouter(tags=["rules"])
@@ -45,7 +46,7 @@ class ImportRead(BaseModel):
 
 
 @router.post("/api/v1/rules/import", summary="Import a file of rules")
-async def import_rules(body: ImportBody, parts: Parts, principal: Writer) -> ImportRead:
+async def import_rules(body: ImportBody, parts: Parts, principal: RuleWriter) -> ImportRead:
     """All of its rules, or none where one of them means nothing. What of a Prometheus file has no counterpart is named."""
     reading = Reading(topic=body.topic, labels=body.labels, channels=tuple(body.channels))
     imported = read_rule_file(body.text, reading)
@@ -65,7 +66,7 @@ async def import_rules(body: ImportBody, parts: Parts, principal: Writer) -> Imp
     response_class=Response,
     responses={200: {"description": "YAML.", "content": {YAML: {"schema": {"type": "string"}}}}},
 )
-async def export_rules(parts: Parts, principal: Reader) -> Response:
+async def export_rules(parts: Parts, principal: AlertReader) -> Response:
     """Every rule but those that come with Weft, without what is as it is by default."""
     rules, _ = await parts.rulebook.list()
     text = write_rules(rule.definition for rule in rules if rule.owner != BUILT_IN)

@@ -7,9 +7,11 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from weft.alerts.routes.reader import Answer, Parts, Reader, Writer
+from weft.alerts.parts import Parts
+from weft.alerts.routes.answer import Answer
 from weft.alerts.rule import Rule, RuleDefinition
 from weft.api.paging import PagedRows, PageLimit, PageNumber, paginate
+from weft.auth.signature import AlertReader, RuleWriter
 from weft.core.errors import Invalid
 from weft.core.times import to_text
 
@@ -86,7 +88,7 @@ class WhyNotRead(BaseModel):
 
 
 @router.post("/api/v1/rules", status_code=201, summary="Make a rule")
-async def create_rule(body: RuleBody, parts: Parts, principal: Writer) -> Answer[RuleRead]:
+async def create_rule(body: RuleBody, parts: Parts, principal: RuleWriter) -> Answer[RuleRead]:
     """It is judged from now on. Refused with the field, and the column inside it, where it means nothing."""
     rule_id = None if body.id is None else str(body.id)
     rule = await parts.rulebook.create(body.to_definition(), by=f"{principal.kind}:{principal.id}", rule_id=rule_id)
@@ -97,7 +99,7 @@ async def create_rule(body: RuleBody, parts: Parts, principal: Writer) -> Answer
 @router.get("/api/v1/rules", summary="The rules")
 async def list_rules(
     parts: Parts,
-    principal: Reader,
+    principal: AlertReader,
     enabled: Annotated[bool | None, Query(description="Only those that are enabled, or only the others.")] = None,
     page: PageNumber = 1,
     limit: PageLimit = 100,
@@ -108,13 +110,13 @@ async def list_rules(
 
 
 @router.get("/api/v1/rules/{rule_id}", summary="One rule")
-async def show_rule(rule_id: RuleId, parts: Parts, principal: Reader) -> Answer[RuleRead]:
+async def show_rule(rule_id: RuleId, parts: Parts, principal: AlertReader) -> Answer[RuleRead]:
     """In its newest version."""
     return Answer(message="Rule found", data=RuleRead.of(await parts.rulebook.get(rule_id)))
 
 
 @router.put("/api/v1/rules/{rule_id}", summary="Change a rule")
-async def change_rule(rule_id: RuleId, body: RuleBody, parts: Parts, principal: Writer) -> Answer[RuleRead]:
+async def change_rule(rule_id: RuleId, body: RuleBody, parts: Parts, principal: RuleWriter) -> Answer[RuleRead]:
     """A new version. Alerts that go on are kept where it means the same as before, and end where it does not."""
     kept = await parts.rulebook.get(rule_id)
     if body.id is not None and str(body.id) != kept.id:
@@ -125,7 +127,7 @@ async def change_rule(rule_id: RuleId, body: RuleBody, parts: Parts, principal: 
 
 
 @router.delete("/api/v1/rules/{rule_id}", status_code=204, summary="Remove a rule")
-async def remove_rule(rule_id: RuleId, parts: Parts, principal: Writer) -> Response:
+async def remove_rule(rule_id: RuleId, parts: Parts, principal: RuleWriter) -> Response:
     """Its alerts end; what they were stays to be seen."""
     await parts.rulebook.remove(rule_id)
     parts.judge.wake()
@@ -133,7 +135,7 @@ async def remove_rule(rule_id: RuleId, parts: Parts, principal: Writer) -> Respo
 
 
 @router.get("/api/v1/rules/{rule_id}/versions", summary="Every version of a rule")
-async def list_versions(rule_id: RuleId, parts: Parts, principal: Reader) -> VersionList:
+async def list_versions(rule_id: RuleId, parts: Parts, principal: AlertReader) -> VersionList:
     """Newest first; by the id also those of a rule that is gone."""
     return VersionList(
         data=[
@@ -144,6 +146,6 @@ async def list_versions(rule_id: RuleId, parts: Parts, principal: Reader) -> Ver
 
 
 @router.get("/api/v1/rules/{rule_id}/why-not", summary="Why a rule tells nobody anything")
-async def why_not(rule_id: RuleId, parts: Parts, principal: Reader) -> WhyNotRead:
+async def why_not(rule_id: RuleId, parts: Parts, principal: AlertReader) -> WhyNotRead:
     """Nothing arrived, not true (with the values), pending until, silenced by, disabled, lagging and so on."""
     return WhyNotRead.model_validate(msgspec.to_builtins(await parts.why_nots.ask(rule_id)))

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from weft.alerts.routes.reader import Answer, Handler, Parts, Reader
+from weft.alerts.parts import Parts
+from weft.alerts.routes.answer import Answer
 from weft.alerts.silence import Matcher, Silence
 from weft.api.paging import PagedRows, PageLimit, PageNumber, paginate
+from weft.auth.signature import AlertHandler, AlertReader
 from weft.core.times import from_datetime, to_text
 
 router = APIRouter(tags=["silences"])
@@ -71,7 +73,7 @@ class SilenceRead(BaseModel):
 
 
 @router.post("/api/v1/silences", status_code=201, summary="Keep alerts quiet for a while")
-async def create_silence(body: SilenceBody, parts: Parts, principal: Handler) -> Answer[SilenceRead]:
+async def create_silence(body: SilenceBody, parts: Parts, principal: AlertHandler) -> Answer[SilenceRead]:
     """What happens meanwhile is written down all the same; what goes on at its end is told then."""
     silence = await parts.silences.create(
         body.to_matchers(),
@@ -87,7 +89,7 @@ async def create_silence(body: SilenceBody, parts: Parts, principal: Handler) ->
 @router.get("/api/v1/silences", summary="The silences")
 async def list_silences(
     parts: Parts,
-    principal: Reader,
+    principal: AlertReader,
     expired: Annotated[bool | None, Query(description="Only those that are over, or only the others.")] = None,
     page: PageNumber = 1,
     limit: PageLimit = 100,
@@ -102,14 +104,16 @@ async def list_silences(
 
 
 @router.get("/api/v1/silences/{silence_id}", summary="One silence")
-async def show_silence(silence_id: SilenceId, parts: Parts, principal: Reader) -> Answer[SilenceRead]:
+async def show_silence(silence_id: SilenceId, parts: Parts, principal: AlertReader) -> Answer[SilenceRead]:
     """As it is now."""
     silence = await parts.silences.get(silence_id)
     return Answer(message="Silence found", data=SilenceRead.of(silence, parts.clock.now_us()))
 
 
 @router.put("/api/v1/silences/{silence_id}", summary="Change a silence")
-async def change_silence(silence_id: SilenceId, body: SilenceBody, parts: Parts, principal: Handler) -> Answer[SilenceRead]:
+async def change_silence(
+    silence_id: SilenceId, body: SilenceBody, parts: Parts, principal: AlertHandler
+) -> Answer[SilenceRead]:
     """Its matchers, its times, its comment."""
     silence = await parts.silences.change(
         silence_id,
@@ -123,7 +127,7 @@ async def change_silence(silence_id: SilenceId, body: SilenceBody, parts: Parts,
 
 
 @router.delete("/api/v1/silences/{silence_id}", status_code=204, summary="End a silence")
-async def end_silence(silence_id: SilenceId, parts: Parts, principal: Handler) -> Response:
+async def end_silence(silence_id: SilenceId, parts: Parts, principal: AlertHandler) -> Response:
     """From now on it counts no longer; it stays to be seen."""
     await parts.silences.end(silence_id)
     parts.judge.wake()

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.alerts.backtest import Backtest
 from weft.alerts.difference import compare
-from weft.alerts.routes.reader import Reader
 from weft.alerts.rule import RuleDefinition
 from weft.alerts.rule_test import read_tests, run_test
 from weft.alerts.trials import RuleTrials, rule_trials
+from weft.auth.signature import AlertReader
 from weft.core import times
 from weft.core.errors import Busy, WeftError
 from weft.stream.history import Origin, Stretch
@@ -77,7 +77,7 @@ class DifferenceBody(Past):
 
 
 @router.post("/api/v1/rules/test", summary="Test rules with events of their own")
-async def test_rules(body: TestBody, trials: Trials, principal: Reader) -> TestRead:
+async def test_rules(body: TestBody, trials: Trials, principal: AlertReader) -> TestRead:
     """Events in, expected alerts out, in event time. Nothing is stored."""
     bound_us = int(trials.settings.out_of_order_s * times.SECOND_US)
     outcomes = [
@@ -94,7 +94,7 @@ async def test_rules(body: TestBody, trials: Trials, principal: Reader) -> TestR
     "alerts there would have been, or `error`. Closing the connection stops it.",
     responses=_LINES,
 )
-async def backtest_rule(body: BacktestBody, trials: Trials, principal: Reader) -> StreamingResponse:
+async def backtest_rule(body: BacktestBody, trials: Trials, principal: AlertReader) -> StreamingResponse:
     """A backtest, told while it runs."""
     return _streamed(trials, body, [trials.backtest(body.rule)])
 
@@ -107,7 +107,7 @@ async def backtest_rule(body: BacktestBody, trials: Trials, principal: Reader) -
     "`difference`: alerts of one alone, and those that were not the same. Closing the connection stops it.",
     responses=_LINES,
 )
-async def compare_rules(body: DifferenceBody, trials: Trials, principal: Reader) -> StreamingResponse:
+async def compare_rules(body: DifferenceBody, trials: Trials, principal: AlertReader) -> StreamingResponse:
     """What a change of a rule would have changed."""
     return _streamed(trials, body, [trials.backtest(body.before), trials.backtest(body.after)])
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from weft.api.paging import MAX_LIMIT, Skip, SkippedRows
-from weft.api.rate_limit import charge
 from weft.auth.signature import DashboardWriter, EventsReader, ProofOf
 from weft.core import times
 from weft.core.errors import Invalid, NotAllowed
@@ -17,7 +16,6 @@ from weft.query.dashboards.draft import Draft, Panels
 
 router = APIRouter(tags=["dashboards"])
 
-LIMIT: Final = "dashboard"
 _TAG: Final = re.compile(r'(?:W/)?"([1-9][0-9]{0,9})"', re.ASCII)
 
 
@@ -62,13 +60,11 @@ class Export(BaseModel):
     dashboard: Draft
 
 
-async def _viewer_reading(request: Request, principal: EventsReader, proof: ProofOf) -> Viewer:
-    await charge(request, LIMIT, principal)
+async def _viewer_reading(principal: EventsReader, proof: ProofOf) -> Viewer:
     return _viewer(principal, proof.subject_id)
 
 
-async def _viewer_writing(request: Request, principal: DashboardWriter, proof: ProofOf) -> Viewer:
-    await charge(request, LIMIT, principal)
+async def _viewer_writing(principal: DashboardWriter, proof: ProofOf) -> Viewer:
     return _viewer(principal, proof.subject_id)
 
 

@@ -6,10 +6,11 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.auth.signature import DeadLetterReplayer, EventsReader
 from weft.log.dead_letter import DeadLetter, list_dead_letters, replay
 from weft.query.parameters import MAX_LIMIT, Topic
+from weft.query.parts import Parts
 from weft.query.routes.answer import answer, described
-from weft.query.routes.reader import Parts, Reader, Replayer
 
 router = APIRouter(tags=["dead letters"])
 
@@ -48,7 +49,7 @@ class Replayed(msgspec.Struct, kw_only=True):
     summary="Events nobody could work on",
     responses=described(DeadLetterList, "The dead letters."),
 )
-async def show_dead_letters(query: Annotated[DeadLettersQuery, Query()], parts: Parts, principal: Reader) -> Response:
+async def show_dead_letters(query: Annotated[DeadLettersQuery, Query()], parts: Parts, principal: EventsReader) -> Response:
     """Where they stood, the reason, the attempts, and their bytes."""
     found = await parts.gate.ask(lambda: list_dead_letters(parts.log, topic=query.topic, limit=query.limit))
     return answer(DeadLetterList(data=found))
@@ -60,7 +61,7 @@ async def show_dead_letters(query: Annotated[DeadLettersQuery, Query()], parts: 
     description="Appends their events to their topics again, with their own ids; what still cannot be worked on comes back.",
     responses=described(Replayed, "How many."),
 )
-async def replay_dead_letters(parts: Parts, principal: Replayer, body: ReplayBody | None = None) -> Response:
+async def replay_dead_letters(parts: Parts, principal: DeadLetterReplayer, body: ReplayBody | None = None) -> Response:
     """A replay. One at a time, so that none is handed in twice."""
     topic = body.topic if body is not None else None
     async with parts.replaying:

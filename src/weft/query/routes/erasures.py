@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.auth.signature import EventsEraser
 from weft.core.erasure import Erasure
 from weft.core.errors import Malformed
 from weft.query.erase import Erased
 from weft.query.parameters import Moment, Word
+from weft.query.parts import Parts
 from weft.query.routes.answer import answer, described
-from weft.query.routes.reader import Eraser, Parts
 
 router = APIRouter(tags=["erasures"])
 
@@ -41,7 +42,7 @@ class ErasureBody(BaseModel):
     "retention ends; the answer says so.",
     responses=described(Erased, "What was erased."),
 )
-async def erase_events(body: ErasureBody, parts: Parts, principal: Eraser) -> Response:
+async def erase_events(body: ErasureBody, parts: Parts, principal: EventsEraser) -> Response:
     """An erasure."""
     erased = await parts.eraser.erase(body.to_erasure(), principal)
     parts.feeds.forget()

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from weft.auth.signature import EventsReader
 from weft.core.cloudevents import BATCH, STRUCTURED, to_cloudevent
 from weft.core.errors import NotFound
 from weft.query.parameters import AggregationsQuery, EventsQuery
-from weft.query.parts import QueryParts
+from weft.query.parts import Parts, QueryParts
 from weft.query.routes.answer import JSON, NDJSON, Stream, answer, begun, described, preferred
-from weft.query.routes.reader import Parts, Reader
 from weft.query.shapes import (
     Aggregations,
     EventAnswer,
@@ -44,7 +44,9 @@ _TIMES: Final = frozenset({"hour", "day", "interval"})
     "`Accept: application/x-ndjson` for every matching event without paging, one a line, in the form POST /events takes.",
     responses=described(EventPage, "A page.", others={NDJSON: {"type": "string"}, BATCH: {"type": "array"}}),
 )
-async def list_events(query: Annotated[EventsQuery, Query()], request: Request, parts: Parts, principal: Reader) -> Response:
+async def list_events(
+    query: Annotated[EventsQuery, Query()], request: Request, parts: Parts, principal: EventsReader
+) -> Response:
     """A page of events."""
     kind = preferred(request.headers.get("accept", ""), [JSON, NDJSON, BATCH])
     if kind == NDJSON:
@@ -64,7 +66,7 @@ async def list_events(query: Annotated[EventsQuery, Query()], request: Request, 
     summary="A metric over events, by group",
     responses=described(Aggregations, "The groups."),
 )
-async def aggregate_events(query: Annotated[AggregationsQuery, Query()], parts: Parts, principal: Reader) -> Response:
+async def aggregate_events(query: Annotated[AggregationsQuery, Query()], parts: Parts, principal: EventsReader) -> Response:
     """Aggregations: count, sum, avg, min, max, p95 or distinct, by one or several keys."""
     asked = query.aggregate()
     groups = await parts.gate.ask(lambda: parts.store.aggregate(asked))
@@ -88,7 +90,9 @@ async def aggregate_events(query: Annotated[AggregationsQuery, Query()], parts: 
     summary="One event by its id",
     responses=described(EventAnswer, "The event.", others={STRUCTURED: {"type": "object"}}),
 )
-async def get_event(event_id: EventId, request: Request, parts: Parts, principal: Reader, source: Source = None) -> Response:
+async def get_event(
+    event_id: EventId, request: Request, parts: Parts, principal: EventsReader, source: Source = None
+) -> Response:
     """One event; the newest where several sources used the id and none is named."""
     event = await parts.gate.ask(lambda: parts.store.get(event_id, source=source))
     if event is None:

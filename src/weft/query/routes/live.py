@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from weft.api.parts import api_parts
 from weft.api.websocket import Socket
-from weft.auth.signature import require
+from weft.auth.signature import KnownReader, check_again, require
 from weft.core.errors import WeftError
 from weft.core.principal import Scope
 from weft.query import resume
@@ -24,11 +24,10 @@ from weft.query.live.seen import read_rate
 from weft.query.live.subscriber import Subscriber
 from weft.query.live.update import Update
 from weft.query.parameters import AlertsQuery, LiveQuery
-from weft.query.parts import QueryParts, query_parts
+from weft.query.parts import Parts, QueryParts, query_parts
 from weft.query.routes.answer import SSE, Stream, begun
 from weft.query.routes.push import until_either_ends
 from weft.query.routes.question import question_of
-from weft.query.routes.reader import KnownReader, Parts, check_again
 
 router = APIRouter(tags=["live"])
 

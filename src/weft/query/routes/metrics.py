@@ -6,14 +6,14 @@ from fastapi import APIRouter, Query, Response, WebSocket
 
 from weft.api.parts import api_parts
 from weft.api.websocket import Socket
+from weft.auth.signature import EventsReader
 from weft.core.principal import Scope
 from weft.query.history import History, buckets_of, history
 from weft.query.parameters import HistoryQuery
-from weft.query.parts import query_parts
+from weft.query.parts import Parts, query_parts
 from weft.query.realtime import Realtime
 from weft.query.routes.answer import answer, described
 from weft.query.routes.push import push_until_gone
-from weft.query.routes.reader import Parts, Reader
 from weft.query.shapes import numbered
 
 router = APIRouter(tags=["metrics"])
@@ -28,7 +28,7 @@ router = APIRouter(tags=["metrics"])
     "minutes. Computed at most once a second.",
     responses=described(Realtime, "The figures."),
 )
-async def show_realtime(parts: Parts, principal: Reader) -> Response:
+async def show_realtime(parts: Parts, principal: EventsReader) -> Response:
     """The realtime metrics."""
     return answer(await parts.realtime.body())
 
@@ -40,7 +40,7 @@ async def show_realtime(parts: Parts, principal: Reader) -> Response:
     "are aligned to the epoch in UTC, so the first and the last may be cut by the range.",
     responses=described(History, "A page of intervals."),
 )
-async def show_history(query: Annotated[HistoryQuery, Query()], parts: Parts, principal: Reader) -> Response:
+async def show_history(query: Annotated[HistoryQuery, Query()], parts: Parts, principal: EventsReader) -> Response:
     """The history."""
     buckets = buckets_of(query, parts.clock)
     rows = await parts.gate.ask(lambda: history(parts.store, query, buckets))

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from weft.auth.signature import EventsReader
 from weft.query.parameters import SeriesQuery
+from weft.query.parts import Parts
 from weft.query.routes.answer import answer, described
-from weft.query.routes.reader import Parts, Reader
 from weft.query.series import SeriesBody, draw
 
 router = APIRouter(tags=["series"])
@@ -19,6 +20,6 @@ router = APIRouter(tags=["series"])
     "pixel show every spike. Buckets without a value are left out and listed as gaps.",
     responses=described(SeriesBody, "The series."),
 )
-async def show_series(query: Annotated[SeriesQuery, Query()], parts: Parts, principal: Reader) -> Response:
+async def show_series(query: Annotated[SeriesQuery, Query()], parts: Parts, principal: EventsReader) -> Response:
     """A series."""
     return answer(await parts.gate.ask(lambda: draw(parts.store, query)))

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from weft.api.parts import api_parts
 from weft.api.websocket import Socket
+from weft.auth.signature import EventsReader, check_again
 from weft.core.errors import WeftError
 from weft.core.principal import Scope
 from weft.query import frames, resume
@@ -21,12 +22,11 @@ from weft.query.live.pull import pulled
 from weft.query.live.seat import Seat
 from weft.query.live.seen import TOPIC, Seen
 from weft.query.parameters import FeedQuery, ReadQuery, SocketFeedQuery, Topic
-from weft.query.parts import QueryParts, query_parts
+from weft.query.parts import Parts, QueryParts, query_parts
 from weft.query.raw import RawPage, read_page
 from weft.query.routes.answer import SSE, Stream, answer, begun, described
 from weft.query.routes.push import until_either_ends
 from weft.query.routes.question import question_of, topic_of
-from weft.query.routes.reader import Parts, Reader, check_again
 from weft.query.topics import TopicBody, get_topic, topic_bodies
 from weft.query.wanted import Wanted
 
@@ -46,13 +46,13 @@ class TopicList(msgspec.Struct, kw_only=True):
 
 
 @router.get("/api/v1/topics", summary="Every topic of the log", responses=described(TopicList, "The topics."))
-async def list_topics(parts: Parts, principal: Reader) -> Response:
+async def list_topics(parts: Parts, principal: EventsReader) -> Response:
     """Partitions, offsets, totals and the lag of every group."""
     return answer(TopicList(data=topic_bodies(await parts.gate.ask(parts.log.state))))
 
 
 @router.get("/api/v1/topics/{topic}", summary="One topic", responses=described(TopicBody, "The topic."))
-async def show_topic(topic: TopicName, parts: Parts, principal: Reader) -> Response:
+async def show_topic(topic: TopicName, parts: Parts, principal: EventsReader) -> Response:
     """Partitions, offsets, totals and the lag of every group."""
     return answer(get_topic(await parts.gate.ask(parts.log.state), topic))
 
@@ -64,7 +64,7 @@ async def show_topic(topic: TopicName, parts: Parts, principal: Reader) -> Respo
     "between were erased, trimmed, or are ticks.",
     responses=described(RawPage, "The events."),
 )
-async def read_topic(topic: TopicName, query: Annotated[ReadQuery, Query()], parts: Parts, principal: Reader) -> Response:
+async def read_topic(topic: TopicName, query: Annotated[ReadQuery, Query()], parts: Parts, principal: EventsReader) -> Response:
     """A raw read of the log."""
     return answer(await parts.gate.ask(lambda: read_page(parts.log, topic, query)))
 
@@ -83,7 +83,7 @@ async def stream_topic(
     query: Annotated[FeedQuery, Query()],
     request: Request,
     parts: Parts,
-    principal: Reader,
+    principal: EventsReader,
     last_event_id: LastEventId = None,
 ) -> Response:
     """A feed as server-sent events."""

@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Response
 
+from weft.auth.signature import EventsReader, VerdictReader
 from weft.core import times
 from weft.core.verdict import Finding
 from weft.query.conservation import Conservation, balance
+from weft.query.parts import Parts
 from weft.query.routes.answer import answer, described
-from weft.query.routes.reader import Parts, Reader, VerdictViewer
 
 router = APIRouter(tags=["operations"])
 
@@ -34,7 +35,7 @@ class VerdictBody(msgspec.Struct, kw_only=True):
 
 
 @router.get("/api/v1/verdict", summary="Is everything fine?", responses=described(VerdictBody, "The verdict."))
-async def show_verdict(parts: Parts, principal: VerdictViewer) -> Response:
+async def show_verdict(parts: Parts, principal: VerdictReader) -> Response:
     """The verdict of this process, from every check of every room."""
     verdict = await parts.gate.ask(lambda: parts.checks.verdict(parts.clock.now_us()))
     return answer(
@@ -54,7 +55,7 @@ async def show_verdict(parts: Parts, principal: VerdictViewer) -> Response:
     "difference. A difference other than 0 means that events are lost or double.",
     responses=described(Conservation, "The balances."),
 )
-async def show_conservation(parts: Parts, principal: Reader) -> Response:
+async def show_conservation(parts: Parts, principal: EventsReader) -> Response:
     """The books of conservation."""
     return answer(await parts.gate.ask(lambda: balance(parts.log, parts.store, parts.dead)))
 

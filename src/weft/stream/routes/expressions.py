@@ -6,10 +6,10 @@ import msgspec
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.auth.signature import QueryReader
 from weft.stream.column import Kind
 from weft.stream.expression.check import Answer, Purpose, Question, check
 from weft.stream.expression.parser import MAX_LENGTH
-from weft.stream.routes.reader import Reader
 
 router = APIRouter(tags=["queries"])
 
@@ -62,7 +62,7 @@ def _resolved(schema: Any, components: dict[str, Any], within: tuple[str, ...]) 
     "A wrong expression is answered too: `valid` is false then, and `errors` say why.",
     responses={200: {"description": "What there is to say.", "content": {"application/json": {"schema": _schema()}}}},
 )
-async def check_expression(body: ExpressionBody, principal: Reader) -> Response:
+async def check_expression(body: ExpressionBody, principal: QueryReader) -> Response:
     """What there is to say about an expression."""
     question = Question(**body.model_dump())
     return Response(msgspec.json.encode(check(question)), media_type="application/json")

@@ -6,15 +6,15 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from weft.api.paging import Cursor, PageLimit, Skip, SkippedRows
+from weft.auth.signature import QueryReader, QueryWriter
 from weft.core import times
 from weft.core.principal import Principal
 from weft.store.query import Filter, Select
 from weft.stream.catalogue import StoredQuery
-from weft.stream.parts import StreamParts
+from weft.stream.parts import Parts, StreamParts
 from weft.stream.progress import Progress, progress_of
 from weft.stream.query import RESULTS
 from weft.stream.routes.body import QueryBody
-from weft.stream.routes.reader import Parts, Reader, Writer
 from weft.stream.trial import check
 
 router = APIRouter(tags=["queries"])
@@ -76,7 +76,7 @@ class ResultPage(BaseModel):
 
 @router.get("/api/v1/queries", summary="The continuous queries")
 async def list_queries(
-    parts: Parts, principal: Reader, owner: Owner = None, topic: From = None, skip: Skip = 0, limit: PageLimit = 100
+    parts: Parts, principal: QueryReader, owner: Owner = None, topic: From = None, skip: Skip = 0, limit: PageLimit = 100
 ) -> SkippedRows[QueryRead]:
     """By name, each with how far it is answered."""
     stored, total = await parts.catalogue.list(owner=owner, topic=topic, skip=skip, limit=limit)
@@ -84,34 +84,34 @@ async def list_queries(
 
 
 @router.post("/api/v1/queries", status_code=201, summary="Add a query")
-async def add_query(body: QueryBody, parts: Parts, principal: Writer) -> QueryRead:
+async def add_query(body: QueryBody, parts: Parts, principal: QueryWriter) -> QueryRead:
     """It answers windows that begin from now on, or everything the log still holds where `start` is `earliest`."""
     return await _put(parts, body, principal, only_new=True)
 
 
 @router.get("/api/v1/queries/{name}", summary="One query, and how far it is answered")
-async def show_query(name: Name, parts: Parts, principal: Reader) -> QueryRead:
+async def show_query(name: Name, parts: Parts, principal: QueryReader) -> QueryRead:
     """Its definition in the newest version, watermark, lag, keys and counts."""
     (shown,) = await _read(parts, await parts.catalogue.get(name))
     return shown
 
 
 @router.put("/api/v1/queries/{name}", summary="Replace a query, or add it")
-async def put_query(name: Name, body: QueryBody, parts: Parts, principal: Writer) -> QueryRead:
+async def put_query(name: Name, body: QueryBody, parts: Parts, principal: QueryWriter) -> QueryRead:
     """A new version. Windows that have begun are still answered by the version before; none is lost or answered twice."""
     body.check_name(name)
     return await _put(parts, body, principal, only_new=False)
 
 
 @router.delete("/api/v1/queries/{name}", status_code=204, summary="Remove a query")
-async def remove_query(name: Name, parts: Parts, principal: Writer) -> Response:
+async def remove_query(name: Name, parts: Parts, principal: QueryWriter) -> Response:
     """Its open windows are not answered; its results stay."""
     await parts.catalogue.remove(name, owner=_owner(principal))
     return Response(status_code=204)
 
 
 @router.get("/api/v1/queries/{name}/versions", summary="Every version of a query")
-async def list_versions(name: Name, parts: Parts, principal: Reader) -> VersionList:
+async def list_versions(name: Name, parts: Parts, principal: QueryReader) -> VersionList:
     """Newest first, those of a removed query too."""
     rows = await parts.catalogue.versions(name)
     return VersionList(
@@ -126,7 +126,7 @@ async def list_versions(name: Name, parts: Parts, principal: Reader) -> VersionL
 async def list_results(
     name: Name,
     parts: Parts,
-    principal: Reader,
+    principal: QueryReader,
     start: Moment = None,
     end: Moment = None,
     subject: Annotated[str | None, Query(max_length=1024, description="Only this key: its values joined by `/`.")] = None,

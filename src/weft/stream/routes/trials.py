@@ -9,16 +9,16 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from weft.auth.signature import QueryReader
 from weft.core import times
 from weft.core.errors import Busy, Invalid, WeftError
 from weft.core.event import EventRow
 from weft.stream.backtest import backtest
 from weft.stream.explain import Explanation, explain
 from weft.stream.history import History, Origin, Stretch
-from weft.stream.parts import StreamParts
+from weft.stream.parts import Parts, StreamParts
 from weft.stream.publish import told
 from weft.stream.routes.body import QueryBody
-from weft.stream.routes.reader import Parts, Reader
 from weft.stream.trial import Trial, batch_of_rows, check
 
 router = APIRouter(tags=["queries"])
@@ -65,7 +65,7 @@ class BacktestBody(BaseModel):
 
 
 @router.post("/api/v1/queries/test", summary="Answer a query over events that are sent along")
-async def test_query(body: TestBody, parts: Parts, principal: Reader) -> Tested:
+async def test_query(body: TestBody, parts: Parts, principal: QueryReader) -> Tested:
     """Time goes on behind the last event until every window is over. Nothing is stored."""
     query = check(body.query.query())
     batch = batch_of_rows(_rows(body.events), topic=query.topic, now_us=parts.clock.now_us())
@@ -75,7 +75,7 @@ async def test_query(body: TestBody, parts: Parts, principal: Reader) -> Tested:
 
 
 @router.post("/api/v1/queries/explain", summary="Put a query in words")
-async def explain_query(body: ExplainBody, parts: Parts, principal: Reader) -> Explanation:
+async def explain_query(body: ExplainBody, parts: Parts, principal: QueryReader) -> Explanation:
     """What it counts, when it answers, and what it costs."""
     query = check(body.query.query())
     return explain(query, out_of_order_us=parts.settings.out_of_order_us(query.topic))
@@ -89,7 +89,7 @@ async def explain_query(body: ExplainBody, parts: Parts, principal: Reader) -> E
     "Closing the connection stops it.",
     responses={200: {"description": "The lines.", "content": {NDJSON: {"schema": {"type": "string"}}}}},
 )
-async def backtest_query(body: BacktestBody, parts: Parts, principal: Reader) -> StreamingResponse:
+async def backtest_query(body: BacktestBody, parts: Parts, principal: QueryReader) -> StreamingResponse:
     """A backtest, told while it runs."""
     query = check(body.query.query())
     stretch = Stretch(start_us=_moment(body.start, "start"), end_us=_moment(body.end, "end"))
