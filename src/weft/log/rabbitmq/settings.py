@@ -32,7 +32,7 @@ class RabbitmqSettings(BaseModel):
         "that: see timeout_s.",
     )
     timeout_s: float = Field(
-        default=5.0,
+        default=10.0,
         gt=0,
         description="Seconds the broker may take to answer; after that it counts as away and is connected to anew.",
     )
