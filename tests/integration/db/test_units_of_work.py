@@ -21,8 +21,8 @@ from weft.testing.clock import ManualClock
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    database = Database(url, settings=DbSettings(busy_timeout_s=10))
+async def opened(url: str, *, busy_timeout_s: float = 10) -> AsyncIterator[Database]:
+    database = Database(url, settings=DbSettings(busy_timeout_s=busy_timeout_s))
     if database.file is not None:
         database.file.parent.mkdir()
     async with database.writing() as session:
@@ -83,6 +83,26 @@ async def test_a_cancelled_unit_leaves_nothing_and_holds_no_lock(database: Datab
     assert await value(database) == 1
 
 
+@pytest.mark.parametrize("turns", range(0, 40, 2))
+async def test_whoever_is_cancelled_while_reading_keeps_no_writer_waiting(sqlite_url: str, turns: int) -> None:
+    async with opened(sqlite_url, busy_timeout_s=0.5) as database:
+
+        async def read() -> None:
+            async with database.reading() as session:
+                await session.execute(text(MANY_ROWS))
+
+        task = asyncio.create_task(read())
+        for _ in range(turns):  # so that it is cancelled in every moment of its work, the long one above all
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+        async with database.writing() as session:
+            await session.execute(text("UPDATE counters SET value = value + 1"))
+        assert await value(database) == 1
+        assert cancelled.tb is not None  # which knows the cursor
+
+
 async def test_writers_that_read_first_wait_for_each_other_and_lose_nothing(database: Database) -> None:
     async def add() -> None:
         async with database.writing() as session:
@@ -93,6 +113,10 @@ async def test_writers_that_read_first_wait_for_each_other_and_lose_nothing(data
     assert await value(database) == 20
 
 
+MANY_ROWS = """
+WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300000)
+SELECT x, value FROM n, counters WHERE x > 100000
+"""
 SELECT_TO_CHANGE = {
     "sqlite": "SELECT value FROM counters",  # a unit that writes has the database to itself
     "postgresql": "SELECT value FROM counters FOR UPDATE",
