@@ -53,14 +53,18 @@ def alert_checks(database: Database, counts: Counts, clock: Clock) -> dict[str, 
             )
         known = {"firing": count, "critical": critical}
         if critical:
-            text = f"{critical} critical alerts are firing and nobody has acknowledged them; see weft alerts list"
-            return Finding(code=FIRING, level=Level.ACT, why=text, parameters=known)
+            return Finding(code=FIRING, level=Level.ACT, why=_firing(critical, "critical alert"), parameters=known)
         if count:
-            text = f"{count} alerts are firing and nobody has acknowledged them; see weft alerts list"
-            return Finding(code=FIRING, level=Level.LOOK, why=text, parameters=known)
+            return Finding(code=FIRING, level=Level.LOOK, why=_firing(count, "alert"), parameters=known)
         return Finding(code=FIRING, level=Level.FINE, why="No alert waits for anybody.", parameters=known)
 
     return {JUDGING: judging, RULES: rules, ANNOUNCING: announcing, FIRING: firing}
+
+
+def _firing(count: int, what: str) -> str:
+    if count == 1:
+        return f"1 {what} is firing and nobody has acknowledged it; see weft alerts list"
+    return f"{count} {what}s are firing and nobody has acknowledged them; see weft alerts list"
 
 
 def _judging(counts: Counts, now_s: float) -> Finding:
