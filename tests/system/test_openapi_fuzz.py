@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, status_c
 
 from tests.system.deployment import Process
 
-REQUESTS_A_ROUTE = 25
+REQUESTS_A_ROUTE = 15
 REQUESTS_A_ROUTE_SOAK = 1_000
 SLOWEST_ANSWER_S = 20.0
 # These end the caller's own session; everything else may be hit with anything.
