@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from weft.cli.connect import Server
+from weft.cli.definition import read_text, read_written_rules
 from weft.cli.exits import Exit
 from weft.cli.options import (
     ConfigOption,
@@ -135,7 +136,7 @@ def import_rules(
 ) -> None:
     """Import rules from a file: all of them, or none where one means nothing."""
     body: dict[str, Any] = {
-        "text": _text(file),
+        "text": read_text(file),
         "topic": topic,
         "replace": replace,
         "dry_run": dry_run,
@@ -174,25 +175,20 @@ def _read_tests(file: Path) -> tuple[list[Any], object]:
     """The rules and the tests of a file. Raises Invalid."""
     from weft.alerts.rule_file import read_rule_file, read_rules, read_yaml
 
-    written = read_yaml(_text(file))
+    written = read_yaml(read_text(file))
     if not isinstance(written, Mapping) or "tests" not in written:
         raise Invalid(f"{file} holds no list called 'tests'", field="tests")
     members = cast("Mapping[str, object]", written)
     named = members.get("rules")
     if isinstance(named, str):
-        return read_rule_file(_text(file.parent / named)).rules, members["tests"]
+        return read_rule_file(read_text(file.parent / named)).rules, members["tests"]
     return read_rules({"rules": named}), members["tests"]
 
 
 def _definition(server: Server, rule: str) -> dict[str, Any]:
     """The rule of a file, or the one of that name on the server."""
     if Path(rule).exists() or rule.endswith((".yaml", ".yml", ".json")):
-        from weft.alerts.rule import read_definition
-        from weft.alerts.rule_file import read_rules, read_yaml
-
-        written = read_yaml(_text(Path(rule)))
-        fields: Mapping[str, Any] = cast("Mapping[str, Any]", written) if isinstance(written, Mapping) else {}
-        rules = [read_definition(fields)] if "condition" in fields else read_rules(written)
+        rules = read_written_rules(read_text(Path(rule)))
         if len(rules) != 1:
             raise Invalid(f"{rule} holds {len(rules)} rules; this takes one", field="rule")
         return rules[0].to_written()
@@ -263,7 +259,3 @@ def _pair(entry: str) -> tuple[str, str]:
     if not equals or not label or not field:
         raise Invalid(f"'{entry}' is no LABEL=FIELD", field="label")
     return label, field
-
-
-def _text(file: Path) -> str:
-    return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")

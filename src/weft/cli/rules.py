@@ -1,12 +1,12 @@
 """`weft rules …`: what matters, and whom to tell."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from weft.cli.connect import Server
+from weft.cli.definition import read_text, read_written_rules
 from weft.cli.options import (
     ConfigOption,
     DataDirOption,
@@ -99,7 +99,7 @@ def add(
 ) -> None:
     """Add rules, or replace those of the same name: from a file, or one from options."""
     if file is not None:
-        written = _written(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+        written = [rule.to_json() for rule in read_written_rules(read_text(file))]
     elif name is not None and condition is not None:
         written = [
             {
@@ -140,14 +140,3 @@ def remove(
     with Server.find(ROLE, url=url, token=token, config=config, data_dir=data_dir) as server:
         server.ask("DELETE", f"{PATH}/{rule}")
     write_line(f"The rule '{rule}' is removed.")
-
-
-def _written(text: str) -> list[dict[str, Any]]:
-    """The rules of a file: one mapping with a condition, or what rule files hold."""
-    from weft.alerts.rule import read_definition
-    from weft.alerts.rule_file import read_rule_file, read_yaml
-
-    found = read_yaml(text)
-    if isinstance(found, dict) and "condition" in found:
-        return [read_definition(cast("dict[str, Any]", found)).to_json()]
-    return [rule.to_json() for rule in read_rule_file(text).rules]
