@@ -24,6 +24,7 @@ from weft.stream.engine.engine import Engine
 from weft.stream.engine.plan import plan
 from weft.stream.engine.taken import Result
 from weft.stream.query import read_query
+from weft.stream.words import Words
 
 EVENTS: Final = 10_000_000
 LOG_EVENTS: Final = 1_000_000
@@ -154,14 +155,14 @@ def _decoded(batch: pa.RecordBatch) -> tuple[np.ndarray[Any, Any], pa.StringArra
 
 
 def _placed(decoded: Iterator[Any]) -> Iterator[tuple[LogBatch, Columns]]:
-    """Batches with columns beside them; the texts of keys are interned here, batch by batch."""
+    """Batches with columns beside them; of texts of keys the different ones are found here, batch by batch."""
     key, value = _fields()
     offset, newest_us = 0, None
     for times_us, names, values in decoded:
         encoded = names.dictionary_encode()
         codes = encoded.indices.to_numpy()
         columns = {
-            key: Column("text", codes, words=encoded.dictionary.to_pylist()),
+            key: Column("text", codes, words=Words(encoded.dictionary)),
             value: Column("number", values),
         }
         yield _batch(times_us, offset, newest_us), columns

@@ -1,6 +1,6 @@
 """The windows engine over columns that are decoded already, beside bare numpy and a plain Python loop over the same events.
 
-Text keys that are new objects in every batch, 2 s of disorder, 10 s of events a round, a snapshot for each second of them.
+Text keys in another Arrow array for every batch, 2 s of disorder, 10 s of events a round, a snapshot for each second of them.
 """
 
 import statistics
@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from weft.core.batch import LogBatch
 from weft.core.times import SECOND_US
@@ -17,6 +18,7 @@ from weft.core.watermark import max_time_us
 from weft.stream.column import Column, Field
 from weft.stream.engine.engine import Engine
 from weft.stream.query import read_query
+from weft.stream.words import Words
 
 ROUNDS: Final = 3
 EVENTS: Final = 5_000_000
@@ -40,7 +42,7 @@ class Part(NamedTuple):
 
 
 def parts(keys: int, events: int) -> Iterator[Part]:
-    """Batches of events; the words of each are texts of its own, as decoding makes them."""
+    """Batches of events; the words of each are an Arrow array of its own, as decoding makes them."""
     chance = np.random.default_rng(1)
     words = [f"device-{number}" for number in range(keys)]
     newest: int | None = None
@@ -62,7 +64,7 @@ def parts(keys: int, events: int) -> Iterator[Part]:
             max_time_before_us=newest,
         )
         newest = max(max_time_us(times, times + DISORDER_US) or 0, newest or 0)
-        fresh = ["".join((words[number][:3], words[number][3:])) for number in different.tolist()]
+        fresh = Words(pa.array([words[number] for number in different.tolist()], pa.string()))
         columns = {SOURCE: Column("text", codes.astype(np.int32), words=fresh), VALUE: Column("number", values)}
         yield Part(batch, columns, numbers, values)
 

@@ -21,6 +21,7 @@ from weft.core.errors import Corrupt
 from weft.core.event import DEFAULT_SEVERITY
 from weft.core.times import SECOND_US
 from weft.stream.column import Column, Field, Kind, Known, Reading
+from weft.stream.words import Words
 
 Values = Sequence[Any]
 Path = tuple[str, ...]
@@ -211,9 +212,7 @@ def _texts(values: Values) -> Column:
     codes = encoded.indices
     known = None if codes.null_count == 0 else codes.is_valid().to_numpy(zero_copy_only=False)
     numbers = (codes if known is None else codes.fill_null(0)).to_numpy(zero_copy_only=False)
-    return Column(
-        "text", cast("npt.NDArray[np.int32]", numbers), known, words=cast("list[str]", encoded.dictionary.to_pylist())
-    )
+    return Column("text", cast("npt.NDArray[np.int32]", numbers), known, words=Words(encoded.dictionary))
 
 
 def _lists(values: Values) -> Column:

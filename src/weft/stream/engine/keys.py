@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import repeat
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from weft.core.batch import Int64s
 from weft.stream.column import Column
+from weft.stream.engine.known import KnownWords
+from weft.stream.words import Words
 
 Key = str | None | tuple[str | None, ...]
 
@@ -22,6 +24,7 @@ class Keys:
     def __init__(self) -> None:
         self.values: list[Key] = []
         self._numbers: dict[Key, int] = {}
+        self._known = KnownWords()
         self._words: Sequence[str] | None = None
         self._of_words = np.zeros(0, dtype=np.int64)
 
@@ -36,39 +39,51 @@ class Keys:
     def number(self, columns: Sequence[Column], count: int, limit: int) -> Int64s:
         """The number of each event's key; -1 where that would be a new one and there are `limit` keys already."""
         if not columns:
-            return np.full(count, self._number((), limit), dtype=np.int64)
+            return np.full(count, self._given([()], limit)[0], dtype=np.int64)
         if len(columns) == 1:
             return self._single(columns[0], limit)
         return self._several(columns, limit)
-
-    def _number(self, key: Key, limit: int) -> int:
-        number = self._numbers.get(key)
-        if number is None:
-            if len(self.values) >= limit:
-                return -1
-            number = self._numbers[key] = len(self.values)
-            self.values.append(key)
-        return number
 
     def _single(self, column: Column, limit: int) -> Int64s:
         """By the words of the batch: each is looked up once, and not at all where they are the words of the batch before."""
         words = words_of(column)
         if words is not self._words or len(words) != len(self._of_words):
-            self._of_words = np.fromiter(map(self._numbers.get, words, repeat(-1)), np.int64, len(words))
+            self._of_words = self._find(words)
             self._words = words
-        if column.known is None or column.known.all():
-            codes, unknown = column.values, None
-            numbers = self._of_words[codes]
-        else:
-            codes, unknown = np.where(column.known, column.values, 0), ~column.known
-            numbers = self._of_words[codes]
-            numbers[unknown] = self._number(None, limit)
+        codes, unknown = column.values.astype(np.int64), None
+        if column.known is not None and not column.known.all():
+            unknown = ~column.known
+            codes[unknown] = 0
+        numbers = self._of_words.take(codes)
+        if unknown is not None:
+            numbers[unknown] = self._given([None], limit)[0]
         if numbers.min() < 0:
             missing = np.flatnonzero(numbers < 0 if unknown is None else (numbers < 0) & ~unknown)
-            different: list[int] = np.unique(codes[missing]).tolist()
-            for code in different:
-                self._of_words[code] = self._number(words[code], limit)
+            self._learn(words, np.unique(codes[missing]), limit)
             numbers[missing] = self._of_words[codes[missing]]
+        return numbers
+
+    def _find(self, words: Sequence[str]) -> Int64s:
+        """The number of each word; -1 for one that has none, or that only `_learn` finds."""
+        if isinstance(words, Words):
+            return self._known.find(words.spelled)
+        return np.fromiter(map(self._numbers.get, words, repeat(-1)), np.int64, len(words))
+
+    def _learn(self, words: Sequence[str], codes: Int64s, limit: int) -> None:
+        """A number for each of these words, which differ from each other, as far as there is room."""
+        numbers = self._of_words[codes] = self._given(_chosen(words, codes), limit)
+        if isinstance(words, Words):
+            there = np.flatnonzero(numbers >= 0)
+            self._known.add([column[codes[there]] for column in words.spelled], numbers[there])
+
+    def _given(self, keys: Sequence[Key], limit: int) -> Int64s:
+        """The number of each of these different keys; new ones are given as far as there is room, the others are -1."""
+        numbers = np.fromiter(map(self._numbers.get, keys, repeat(-1)), np.int64, len(keys))
+        missing = np.flatnonzero(numbers < 0)[: max(limit - len(self.values), 0)]
+        first, places = len(self.values), cast("list[int]", missing.tolist())
+        numbers[missing] = range(first, first + len(places))
+        self.values.extend(keys[place] for place in places)
+        self._numbers.update(zip(self.values[first:], range(first, len(self.values)), strict=True))
         return numbers
 
     def _several(self, columns: Sequence[Column], limit: int) -> Int64s:
@@ -81,8 +96,7 @@ class Keys:
             codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
         _, firsts = np.unique(codes, return_index=True)
         parts = [_texts(column, firsts) for column in columns]
-        numbers = np.fromiter((self._number(key, limit) for key in zip(*parts, strict=True)), np.int64, len(firsts))
-        return numbers[codes]
+        return self._given([*zip(*parts, strict=True)], limit)[codes]
 
     def forget(self, used: Int64s) -> Int64s:
         """Keep only the keys with these numbers, ascending; returns for each old number the new one, -1 where it is gone."""
@@ -96,6 +110,7 @@ class Keys:
         """Hold these keys, numbered from 0 on, in place of all others."""
         self.values = list(values)
         self._numbers = {key: number for number, key in enumerate(self.values)}
+        self._known = KnownWords()
         self._words = None
 
 
@@ -104,10 +119,17 @@ def words_of(column: Column) -> Sequence[str]:
     return column.words if column.words else _NO_WORDS
 
 
+def _chosen(words: Sequence[str], codes: Int64s) -> list[str]:
+    """The words with these codes, in their order."""
+    if isinstance(words, Words):
+        return words.only(codes)
+    chosen: list[int] = codes.tolist()
+    return [words[code] for code in chosen]
+
+
 def _texts(column: Column, places: Int64s) -> list[str | None]:
     words = words_of(column)
-    codes: list[int] = np.clip(column.values[places], 0, len(words) - 1).tolist()
-    texts: list[str | None] = [words[code] for code in codes]
+    texts: list[str | None] = [*_chosen(words, np.clip(column.values[places], 0, len(words) - 1).astype(np.int64))]
     if column.known is not None:
         for at in np.flatnonzero(~column.known[places]).tolist():
             texts[at] = None
