@@ -196,14 +196,19 @@ class Pass:
                 if block is not None:
                     outcome.blocks.append(block)
         spare = len(self._keys) - self._kept_keys
-        if answered and (spare > self._kept_keys + _FEW_KEYS or (spare and self.size_bytes > _CROWDED * self._limit_bytes)):
-            self._forget_keys()
+        is_crowded = self.size_bytes > _CROWDED * self._limit_bytes
+        if answered and (spare > self._kept_keys + _FEW_KEYS or (spare and is_crowded)):
+            self._forget_keys(is_crowded)
 
-    def _forget_keys(self) -> None:
-        """Forget the keys that no open window knows."""
-        used = np.unique(self._cells.keys[self._windows.live_cells()])
-        numbers = self._keys.forget(used)
+    def _forget_keys(self, is_crowded: bool) -> None:
+        """Forget the keys that no open window knows, where they are many or the room is needed."""
+        is_used = np.zeros(len(self._keys), dtype=np.bool_)
+        is_used[self._cells.keys[self._windows.live_cells()]] = True
+        used = np.flatnonzero(is_used)
         self._kept_keys = len(used)
+        if len(self._keys) <= 2 * len(used) + _FEW_KEYS and not is_crowded:
+            return
+        numbers = self._keys.forget(used)
         self._cells.renumber(numbers)
         self._windows.renumber(numbers, len(used))
         self._revisions = {place: counts[used[used < len(counts)]] for place, counts in self._revisions.items()}
