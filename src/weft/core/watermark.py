@@ -20,7 +20,12 @@ BEGINNING: Final = -(2**62)
 
 def max_time_us(times_us: Int64s, received_at_us: Int64s | int) -> int | None:
     """The largest time that counts, or None where none does."""
-    counted = times_us[times_us <= received_at_us + MAX_AHEAD_US]
+    if not len(times_us):
+        return None
+    ahead_us = times_us - received_at_us
+    if ahead_us.max() <= MAX_AHEAD_US:
+        return int(times_us.max())
+    counted = times_us[ahead_us <= MAX_AHEAD_US]
     return int(counted.max()) if len(counted) else None
 
 

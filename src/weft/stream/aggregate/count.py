@@ -20,7 +20,7 @@ class Count(Tally):
 
     def add(self, chosen: Chosen) -> None:
         """One more for each event."""
-        np.add.at(self._counts, chosen.cells, 1)
+        chosen.occurrences.add_to(self._counts)
 
     def merge(self, into: Int64s, other: Int64s) -> None:
         """Add up."""

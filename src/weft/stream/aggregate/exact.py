@@ -88,11 +88,12 @@ class ExactSums:
             part -= shift
             np.add.at(self._limb(j, math.ldexp(len(values), bits)), cells, part)
             values = np.subtract(values, part, out=part)
-            left = int(np.count_nonzero(values))
+            is_left = values != 0
+            left = int(np.count_nonzero(is_left))
             if not left:
                 return
             if left * 4 < len(values):
-                places = np.flatnonzero(values)
+                places = np.flatnonzero(is_left)
                 cells, values = cells[places], values[places]
             j, bits = j - 1, _WIDTH - 1
         self._add_fractions(cells, values)

@@ -29,8 +29,9 @@ class Offsets(Tally):
             self._firsts[chosen.partition] = np.full(self._cells, _NONE, dtype=np.int64)
             self._lasts[chosen.partition] = np.full(self._cells, -1, dtype=np.int64)
         firsts, cells, offsets = self._firsts[chosen.partition], chosen.cells, chosen.offsets
-        new = np.flatnonzero(firsts[cells] == _NONE)[::-1]
-        if len(new):
+        held = firsts.take(cells)
+        if held.max(initial=-1) == _NONE:
+            new = np.flatnonzero(held == _NONE)[::-1]
             firsts[cells[new]] = offsets[new]  # of the offsets for one cell the one assigned last stays: the first
         self._lasts[chosen.partition][cells] = offsets
 

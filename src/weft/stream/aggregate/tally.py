@@ -6,6 +6,7 @@ Every step is over whole columns: many cells at once. Adding and merging give th
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,26 @@ from weft.stream.column import Column
 
 Saved = Mapping[str, Any]
 """Arrays and plain values by name, as a snapshot keeps them."""
+
+
+class Occurrences:
+    """How often each cell occurs among some events, worked out once for everybody who counts them."""
+
+    def __init__(self, cells: Int64s) -> None:
+        self._cells = cells
+
+    def add_to(self, counts: Int64s) -> None:
+        """Add to the count of each cell."""
+        by_cell = self._by_cell
+        if by_cell is None:
+            np.add.at(counts, self._cells, 1)
+        else:
+            counts[: len(by_cell)] += by_cell
+
+    @cached_property
+    def _by_cell(self) -> Int64s | None:
+        """How often for each cell from 0 on; None where most of them would be none."""
+        return np.bincount(self._cells) if self._cells.max(initial=0) < 2 * len(self._cells) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,7 @@ class Chosen:
     times_us: Int64s
     partition: int
     offsets: Int64s
+    occurrences: Occurrences
     column: Column | None = None
 
     @property

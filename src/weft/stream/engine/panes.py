@@ -100,8 +100,9 @@ class Panes:
             return (EMPTY, np.ones(len(panes), dtype=np.bool_)) if line is None else (line, None)
         if high - low < _MOST_COUNTED:
             places = panes - low
-            present = np.flatnonzero(np.bincount(places))
             table = np.zeros(high - low + 1, dtype=np.int64)
+            table[places] = 1
+            present = np.flatnonzero(table)
         else:
             different, places = np.unique(panes, return_inverse=True)
             present, table = np.arange(len(different)), np.zeros(len(different), dtype=np.int64)
@@ -111,7 +112,7 @@ class Panes:
             line = self._line(int(low[place]) if isinstance(low, np.ndarray) else low + place, first, reached_us)
             table[place] = EMPTY if line is None else line
             late[place] = line is None
-        return table[places], late[places] if late.any() else None
+        return table.take(places), late.take(places) if late.any() else None
 
     def _line(self, pane: int, first: int, reached_us: int) -> int | None:
         """The line of a pane's events that come then; None where all its windows are over, -1 where there is no room."""
@@ -149,13 +150,13 @@ class Panes:
         nowhere = _NOWHERE
         if isinstance(lines, int) and lines < 0:
             return np.full(len(keys), EMPTY, dtype=np.int64)
-        if keys.min() < 0 or not isinstance(lines, int):
+        if keys.min() < 0 or np.min(lines) < 0:
             nowhere = np.flatnonzero((keys < 0) | (lines < 0))
             self._note_refused(lines, keys, known_keys)
             if len(nowhere) == len(keys):
                 return np.full(len(keys), EMPTY, dtype=np.int64)
             places[nowhere] = 0
-        cells = table[places]
+        cells = table.take(places)
         cells[nowhere] = REFUSED
         if cells.min() >= 0:
             return cells

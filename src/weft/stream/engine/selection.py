@@ -1,7 +1,7 @@
 """Selection: the events that count for some queries of a pass, and what is kept of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from weft.core.batch import Int64s
 from weft.stream.aggregate.catalogue import COUNT, new_tally
 from weft.stream.aggregate.count import Count
 from weft.stream.aggregate.offsets import Offsets
-from weft.stream.aggregate.tally import Chosen, Tally
+from weft.stream.aggregate.tally import Chosen, Occurrences, Tally
 from weft.stream.column import Column
 from weft.stream.engine.plan import Need
 from weft.stream.engine.rows import Mask, Rows
@@ -76,10 +76,11 @@ class Selection:
 
 
 class _Chosen:
-    """Some events of a batch; None as mask is all of them."""
+    """Some events of a batch; None as mask and places is all of them."""
 
-    def __init__(self, mask: Mask | None, events: Chosen) -> None:
+    def __init__(self, mask: Mask | None, places: Int64s | None, events: Chosen) -> None:
         self.mask = mask
+        self._places = places
         self.events = events
 
     def with_values(self, rows: Rows, cells: Int64s, argument: Expression | None) -> Chosen:
@@ -88,17 +89,22 @@ class _Chosen:
             return self.events
         column = rows.evaluate(argument)
         if column.known is not None and not column.known.all():
-            return _choose(rows, cells, _and(self.mask, column.known), column).events
-        return _choose(rows, cells, self.mask, column).events
+            return _choose(rows, cells, _and(self.mask, column.known)).with_column(column)
+        return self.with_column(column)
+
+    def with_column(self, column: Column) -> Chosen:
+        """Each with its value, which is known."""
+        values = column.values if self._places is None else column.values[self._places]
+        return replace(self.events, column=Column(column.kind, values, None, column.words, column.lists))
 
 
-def _choose(rows: Rows, cells: Int64s, mask: Mask | None, column: Column | None = None) -> _Chosen:
+def _choose(rows: Rows, cells: Int64s, mask: Mask | None) -> _Chosen:
     if mask is None:
-        whole = None if column is None else Column(column.kind, column.values, None, column.words, column.lists)
-        return _Chosen(None, Chosen(cells, rows.times_us, rows.partition, rows.offsets, whole))
+        return _Chosen(None, None, Chosen(cells, rows.times_us, rows.partition, rows.offsets, Occurrences(cells)))
     places = np.flatnonzero(mask)
-    part = None if column is None else Column(column.kind, column.values[places], None, column.words, column.lists)
-    return _Chosen(mask, Chosen(cells[places], rows.times_us[places], rows.partition, rows.offsets[places], part))
+    chosen = cells[places]
+    events = Chosen(chosen, rows.times_us[places], rows.partition, rows.offsets[places], Occurrences(chosen))
+    return _Chosen(mask, places, events)
 
 
 def _and(one: Mask | None, other: Mask | None) -> Mask | None:

@@ -35,7 +35,10 @@ def decode(snapshot: bytes) -> Any:
 def _to_plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         array = cast("npt.NDArray[Any]", value)
-        return msgspec.msgpack.Ext(_ARRAY, bytes((_DTYPES.index(array.dtype.str),)) + array.tobytes())
+        written = np.empty(1 + array.nbytes, dtype=np.uint8)
+        written[0] = _DTYPES.index(array.dtype.str)
+        written[1:] = np.ascontiguousarray(array).view(np.uint8)
+        return msgspec.msgpack.Ext(_ARRAY, written.data)
     raise TypeError(f"a {type(value).__name__} has no place in a snapshot")
 
 
