@@ -24,6 +24,7 @@ from weft.log.port import Log, PartitionState
 from weft.stream.catalogue import Catalogue
 from weft.stream.lineup import Asked, Lineup
 from weft.stream.publish import Answer, Publisher, answer_of, late_answers, pack, unpack
+from weft.stream.runs import joined, runs
 from weft.stream.settings import StreamSettings
 from weft.stream.state import Offsets, StreamState, find_state, save_state
 from weft.stream.tally import Tally
@@ -219,18 +220,21 @@ class Share:
             self._due_s = self._clock.steady_s() + self._pause_s
 
     def _compute(self, batches: Sequence[LogBatch]) -> list[Answer]:
-        answers: list[Answer] = []
-        for batch in batches:
-            try:
-                outcome = self._lineup.take(batch)
-            except Corrupt as damage:  # the store has set it aside as a dead letter
-                logger.warning("stream_batch_unreadable", topic=self.topic, reason=damage.message)
-                self._tally.count_unreadable(self.topic, batch.count)
-                continue
-            self._tally.count(self.topic, batch.count, outcome)
-            answers += map(answer_of, outcome.results)
-            answers += late_answers(outcome.late, batch, self._lineup.bound_us)
-        return answers
+        return [answer for run in runs(batches) for answer in self._answers(run)]
+
+    def _answers(self, run: Sequence[LogBatch]) -> list[Answer]:
+        """What batches answer that follow each other; where one of them cannot be read, each by itself."""
+        batch = joined(run)
+        try:
+            outcome = self._lineup.take(batch)
+        except Corrupt as damage:  # the store has set it aside as a dead letter
+            if len(run) > 1:
+                return [answer for one in run for answer in self._answers([one])]
+            logger.warning("stream_batch_unreadable", topic=self.topic, reason=damage.message)
+            self._tally.count_unreadable(self.topic, batch.count)
+            return []
+        self._tally.count(self.topic, batch.count, outcome)
+        return [*map(answer_of, outcome.results), *late_answers(outcome.late, batch, self._lineup.bound_us)]
 
     def _alive(self) -> frozenset[int]:
         """The partitions that go on. One that stands still for long while another one goes on belongs to nobody any more."""

@@ -1,6 +1,7 @@
 """Queries are answered while events arrive; added, changed and removed meanwhile, and taken over by another process."""
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ from weft.log.port import Log
 from weft.log.settings import LogSettings
 from weft.log.sqlite import SqliteLog
 from weft.stream.share import GROUP
-from weft.testing.factories import NOON_US
+from weft.testing.factories import NOON_US, make_batch
 
 CLOCK = SystemClock()
 
@@ -194,6 +195,22 @@ async def test_a_query_may_begin_with_the_oldest_event(analytics: Analytics, log
         await send(log, 38)
         assert windows(await results(log, 3)) == [(0, 2), (10, 2), (20, 1)]
         assert windows(await results(log, 1, "others")) == [(20, 1)]
+
+
+async def test_a_batch_that_cannot_be_read_costs_only_itself(analytics: Analytics, log: Log) -> None:
+    """Batches that follow each other are taken in as one; those beside an unreadable one still count."""
+    await send(log, 1, 2)
+    unreadable = make_batch(3, times_us=[NOON_US + 3 * SECOND_US] * 3, received_at_us=NOON_US + 3 * SECOND_US)
+    await log.append(dataclasses.replace(unreadable, rows=b'{"source":'))
+    await send(log, 4, 15)
+    async with analytics:
+        await analytics.catalogue.put(make_query(key=["source"], start="earliest"), "user:ada")
+        assert windows(await results(log, 1)) == [(0, 3)]
+        await until_read(analytics, log)
+
+    figures = analytics.metrics.exposition()[0].decode()
+    assert 'stream_events_total{outcome="taken",topic="events"} 4.0' in figures
+    assert 'stream_events_total{outcome="unreadable",topic="events"} 3.0' in figures
 
 
 async def test_a_removed_query_answers_no_more_and_holds_nothing_in_the_log(analytics: Analytics, log: Log) -> None:
