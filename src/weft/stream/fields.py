@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
 from itertools import repeat
+from operator import attrgetter
 from typing import Any, Final, cast
 
 import msgspec
@@ -153,13 +154,15 @@ def _type_of(fields: Iterable[Field]) -> Any:
     return Any if Any in kinds else reduce(lambda union, kind: union | kind, kinds, None)
 
 
-def _members(rows: Iterable[Any], attributes: Path) -> Values:
+def _members(rows: Sequence[Any], attributes: Path) -> Values:
     """What stands under the attributes of each row; None where a struct on the way is missing."""
-    first, *rest = attributes
-    values = [getattr(row, first) for row in rows]
-    for attribute in rest:
-        values = [None if value is None else getattr(value, attribute) for value in values]
-    return values
+    try:
+        return list(map(attrgetter(".".join(attributes)), rows))
+    except AttributeError:  # None is on the way, which has none
+        values: Values = rows
+        for attribute in attributes:
+            values = [None if value is None else getattr(value, attribute) for value in values]
+        return values
 
 
 def _follow(value: Any, path: Path) -> Any:
