@@ -15,7 +15,19 @@ from typing import Any, Final
 
 from bench.machine import describe
 
-NAMES: Final = ("append", "edge", "live", "windows", "ingest", "questions", "kafka", "rabbitmq", "postgres_store", "topologies")
+NAMES: Final = (
+    "append",
+    "edge",
+    "live",
+    "windows",
+    "replay",
+    "ingest",
+    "questions",
+    "kafka",
+    "rabbitmq",
+    "postgres_store",
+    "topologies",
+)
 RESULTS: Final = Path(__file__).parent / "results"
 
 
