@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weft.stream.column import Column
@@ -66,6 +66,13 @@ def test_many_words_keep_their_numbers() -> None:
     assert (known.find(others.spelled) == -1).all()
 
 
+@pytest.fixture(autouse=True)
+def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys look words up by their bytes, however few they are."""
+    monkeypatch.setattr("weft.stream.engine.keys._FEW_WORDS", 0)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.one_of(st.none(), texts), min_size=1, max_size=30), min_size=1, max_size=6), st.integers(0, 40))
 def test_keys_have_the_numbers_that_a_dictionary_gives_them(found: list[list[str | None]], limit: int) -> None:
     decoded, plain = Keys(), Keys()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import repeat
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from weft.stream.words import Words
 Key = str | None | tuple[str | None, ...]
 
 _NO_WORDS: Final = ("",)
+_FEW_WORDS: Final = 2_000
+"""Up to so many words of a batch are found sooner in a dictionary."""
 _EACH_BYTES: Final = 250
 """About what a key costs in memory."""
 
@@ -65,14 +67,14 @@ class Keys:
 
     def _find(self, words: Sequence[str]) -> Int64s:
         """The number of each word; -1 for one that has none, or that only `_learn` finds."""
-        if isinstance(words, Words):
+        if _is_long(words):
             return self._known.find(words.spelled)
         return np.fromiter(map(self._numbers.get, words, repeat(-1)), np.int64, len(words))
 
     def _learn(self, words: Sequence[str], codes: Int64s, limit: int) -> None:
         """A number for each of these words, which differ from each other, as far as there is room."""
         numbers = self._of_words[codes] = self._given(_chosen(words, codes), limit)
-        if isinstance(words, Words):
+        if _is_long(words):
             there = np.flatnonzero(numbers >= 0)
             self._known.add([column[codes[there]] for column in words.spelled], numbers[there])
 
@@ -112,6 +114,11 @@ class Keys:
         self._numbers = {key: number for number, key in enumerate(self.values)}
         self._known = KnownWords()
         self._words = None
+
+
+def _is_long(words: Sequence[str]) -> TypeGuard[Words]:
+    """Whether it pays to find these words by their bytes."""
+    return isinstance(words, Words) and len(words) > _FEW_WORDS
 
 
 def words_of(column: Column) -> Sequence[str]:

@@ -35,7 +35,7 @@ _SPREADS: Final = tuple(
 class KnownWords:
     """A memory of words for whoever numbers them: what it finds is right to the last byte, what it does not find may be known.
 
-    The numbers stand in slots, open addressing, a power of two of them and at most half of them taken.
+    The numbers stand in slots, open addressing, a power of two of them and at most a quarter of them taken.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class KnownWords:
         short = np.flatnonzero(words[0])
         words, numbers = [column[short] for column in words], numbers[short]
         self._spell(words, numbers)
-        if 2 * (self._kept + len(numbers)) > len(self._slots):
+        if 4 * (self._kept + len(numbers)) > len(self._slots):
             self._widen(self._kept + len(numbers))
         self._place(words, numbers)
 
@@ -101,9 +101,9 @@ class KnownWords:
         self._kept -= len(numbers)
 
     def _widen(self, words: int) -> None:
-        """At least four times as many slots as words, filled anew."""
+        """At least eight times as many slots as words, filled anew."""
         numbers = self._slots[self._slots != _NONE].astype(np.int64)
-        self._slots = np.full(1 << (4 * words - 1).bit_length(), _NONE, dtype=np.int32)
+        self._slots = np.full(1 << (8 * words - 1).bit_length(), _NONE, dtype=np.int32)
         self._kept = 0
         self._place([column[numbers] for column in self._spelled], numbers)
 
