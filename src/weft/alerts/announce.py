@@ -36,9 +36,9 @@ class Announcer:
     async def tell(self) -> int:
         """Append everything that waits; returns how much that was. Raises Unavailable, Busy; then it goes on waiting."""
         told = 0
-        while (count := await self._tell_some()) > 0:
+        while (count := await self._tell_some()) == _AT_ONCE:
             told += count
-        return told
+        return told + count
 
     async def waiting(self) -> tuple[int, int | None]:
         """How many wait, and since when the oldest does."""

@@ -1,6 +1,6 @@
 """What the alerts room needs at run time, put together once by the composition root."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Self, cast
 
@@ -52,11 +52,20 @@ class AlertParts:
         clock: Clock,
         settings: AlertsSettings,
         metrics: Metrics,
+        intended: Callable[[], None],
     ) -> Self:
-        """The parts over a log and a database."""
+        """The parts over a log and a database. `intended` is called once notifications wait in the outbox."""
         counts = Counts()
         rulebook = Rulebook(database, catalogue, clock)
-        bench = Bench(database=database, log=log, rulebook=rulebook, clock=clock, settings=settings, counts=counts)
+        bench = Bench(
+            database=database,
+            log=log,
+            rulebook=rulebook,
+            clock=clock,
+            settings=settings,
+            counts=counts,
+            intended=intended,
+        )
         judge = Judge(bench, checks)
         _measure(metrics, counts)
         return cls(

@@ -1,6 +1,6 @@
 """A tenure: what a process knows and does while it holds the lease of judging. Every write is fenced by it."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -39,7 +39,8 @@ _AT_ONCE: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What judging works with, the same in every tenure."""
+    """What judging works with, the same in every tenure. `intended` is called after a commit that put notifications into the
+    outbox."""
 
     database: Database
     log: Log
@@ -47,6 +48,7 @@ class Bench:
     clock: Clock
     settings: AlertsSettings
     counts: Counts
+    intended: Callable[[], None]
 
 
 class Tenure:
@@ -141,6 +143,8 @@ class Tenure:
             judging = await Judging.begin(session, self.rules, self._bench.clock.now_us())
             yield judging
             intents = await judging.recorder.write()
+        if intents:
+            self._bench.intended()
         self._bench.counts.notifications += intents
         self._bench.counts.transitions.update(judging.recorder.changes)
 

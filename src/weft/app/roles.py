@@ -88,6 +88,14 @@ async def alerting(resources: Resources) -> Parts:
     """Rules and alerts: their routes, the worker that judges, and the one that tells people."""
     settings = resources.settings
     database, log, auth = await resources.database(), await resources.log(), await resources.auth()
+    notify = NotifyParts.of(
+        database,
+        log,
+        cipher=auth.cipher,
+        settings=settings.alerts.notify,
+        environment=settings.app.environment,
+        clock=resources.clock,
+    )
     alerts = AlertParts.of(
         log=log,
         database=database,
@@ -96,14 +104,7 @@ async def alerting(resources: Resources) -> Parts:
         clock=resources.clock,
         settings=settings.alerts,
         metrics=resources.metrics,
-    )
-    notify = NotifyParts.of(
-        database,
-        log,
-        cipher=auth.cipher,
-        settings=settings.alerts.notify,
-        environment=settings.app.environment,
-        clock=resources.clock,
+        intended=notify.deliverer.wake,
     )
     notify.show(resources.metrics)
     trials = RuleTrials.of(log=log, store=await resources.store(), clock=resources.clock, settings=settings.stream)

@@ -55,6 +55,8 @@ class Court:
     judge: Judge
     lease: Lease
     tenure: Tenure
+    intended: list[asyncio.Task[int]]
+    """How much the outbox held, for others to see, each time the judge said that something was intended."""
     revisions: dict[tuple[str, int, str], int] = field(default_factory=dict[tuple[str, int, str], int])
 
     async def rule(self, **written: Any) -> Rule:
@@ -199,6 +201,12 @@ async def court(tmp_path: Path, database_url: str) -> AsyncIterator[Court]:
     await migrate(database)
     async with SqliteLog(f"sqlite://{tmp_path / 'log'}", settings=LogSettings(), clock=clock) as log:
         rulebook = Rulebook(database, Catalogue(database, log, clock), clock)
+        intended: list[asyncio.Task[int]] = []
+
+        async def count_intents() -> int:
+            async with database.reading() as session:
+                return len((await session.scalars(select(OutboxRow))).all())
+
         bench = Bench(
             database=database,
             log=log,
@@ -206,6 +214,7 @@ async def court(tmp_path: Path, database_url: str) -> AsyncIterator[Court]:
             clock=clock,
             settings=AlertsSettings(built_in_rules=False),
             counts=Counts(),
+            intended=lambda: intended.append(asyncio.create_task(count_intents())),
         )
         checks = CheckRegister()
         judge = Judge(bench, checks)
@@ -225,5 +234,7 @@ async def court(tmp_path: Path, database_url: str) -> AsyncIterator[Court]:
             judge=judge,
             lease=lease,
             tenure=tenure,
+            intended=intended,
         )
+        await asyncio.gather(*intended)
     await database.close()

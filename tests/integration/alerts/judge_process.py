@@ -36,5 +36,6 @@ async def _judge(log_url: str, database_url: str) -> None:
                 built_in_rules=False, look_interval_s=0.05, flaps=1_000, flap_window_s=0.1, no_topic_s=FOR_EVER_S
             ),
             counts=Counts(),
+            intended=lambda: None,
         )
         await Judge(bench, CheckRegister()).run(lambda: None)

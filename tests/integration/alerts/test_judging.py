@@ -1,5 +1,6 @@
 """From results to alerts: what stands in the database, in the outbox and in the log after it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -55,6 +56,15 @@ async def test_what_is_fine_leaves_nothing_behind_but_how_far_it_was_judged(cour
     async with court.database.reading() as session:
         assert (await session.scalars(select(StateRow))).all() == []
         assert [row.position for row in await session.scalars(select(JudgedRow))] == [6]
+
+
+async def test_who_delivers_is_woken_once_a_notification_is_there_and_by_nothing_else(court: Court) -> None:
+    rule = await court.rule()
+    await court.say(rule, 1, 3)
+    assert court.intended == []
+    for minute, count in enumerate([9, 12, 2], start=2):
+        await court.say(rule, minute, count)
+    assert await asyncio.gather(*court.intended) == [1, 2], "woken before the commit it finds nothing, and waits for the log"
 
 
 async def test_a_notification_says_how_its_group_is_spaced(court: Court) -> None:

@@ -76,16 +76,28 @@ async def test_who_was_overtaken_sends_nothing_more(office: Office) -> None:
     assert office.sink.taken == []
 
 
+async def test_who_intends_in_the_same_process_wakes_the_deliverer_without_the_log(office: Office) -> None:
+    await office.channel()
+    running = asyncio.create_task(office.parts.deliverer.run(lambda: None))
+    try:
+        await _tell_first(office)
+
+        await office.intend(notification(2))
+        office.parts.deliverer.wake()
+
+        async with asyncio.timeout(3):  # without being woken it would look only after five seconds
+            await office.sink.arrived.wait()
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
 async def test_an_alert_in_the_log_wakes_the_deliverer(office: Office) -> None:
     await office.channel()
     running = asyncio.create_task(office.parts.deliverer.run(lambda: None))
     try:
-        await office.intend(notification(1))
-        async with asyncio.timeout(20):
-            while len(await office.events()) < 1:
-                office.parts.deliverer.wake()
-                await asyncio.sleep(0.02)
-        office.sink.arrived.clear()
+        await _tell_first(office)
 
         await office.intend(notification(2))
         await office.log.append(make_batch([make_row(type="weft.alert.firing", source="weft/rules/1")], topic="alerts"))
@@ -96,6 +108,16 @@ async def test_an_alert_in_the_log_wakes_the_deliverer(office: Office) -> None:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def _tell_first(office: Office) -> None:
+    """Something is delivered and written down; what is intended next needs a new reason to look."""
+    await office.intend(notification(1))
+    async with asyncio.timeout(20):
+        while len(await office.events()) < 1:
+            office.parts.deliverer.wake()
+            await asyncio.sleep(0.02)
+    office.sink.arrived.clear()
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])

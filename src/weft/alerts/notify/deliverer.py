@@ -8,10 +8,9 @@ from typing import Final
 import structlog
 
 from weft.alerts.notify.announce import TOPIC, Announcer
-from weft.alerts.notify.compose import compose
 from weft.alerts.notify.directory import Directory
 from weft.alerts.notify.forget import forget
-from weft.alerts.notify.lane import Lane, Tries, list_unfinished
+from weft.alerts.notify.lane import Lane, Look, Tries, list_unfinished
 from weft.alerts.notify.outbox import list_waiting
 from weft.alerts.notify.resolve import resolve
 from weft.alerts.notify.settings import NotifySettings
@@ -31,7 +30,8 @@ LEASE: Final = "notify"
 
 _ALERT: Final = b'"weft.alert.'
 _SLOW_LOOK_S: Final = 5.0
-"""Longest time between two looks at the outbox. An alert in the log wakes the deliverer at once; this is for its absence."""
+"""Longest time between two looks at the outbox. The judge of this process wakes the deliverer, and an alert in the log does,
+whoever judged it; this is for the absence of both."""
 _AFTER_TROUBLE_S: Final = 1.0
 _FORGET_EVERY_S: Final = 3600.0
 
@@ -59,6 +59,7 @@ class Deliverer:
         self._announcer = Announcer(database, log, clock=clock)
         self.tries = Tries()
         self._wake = asyncio.Event()
+        self._is_asked = False
         self._lanes: dict[str, Lane] = {}
         self._due_us: dict[str, int] = {}
         self._working: dict[str, asyncio.Task[int | None]] = {}
@@ -71,7 +72,8 @@ class Deliverer:
         return "notify-deliverer"
 
     def wake(self) -> None:
-        """Something was intended just now: look at once."""
+        """Something was intended just now, and is committed: send it at once."""
+        self._is_asked = True
         self._wake.set()
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -134,12 +136,12 @@ class Deliverer:
 
     async def _look(self) -> None:
         self._reap()
-        await self._resolve()
+        looks = await self._resolve()
         now_us = self._clock.now_us()
         for channel in [channel for channel, at_us in self._due_us.items() if at_us <= now_us]:
             if channel not in self._working:
                 del self._due_us[channel]
-                self._start(channel)
+                self._start(channel, looks.get(channel))
         await self._tell()
         await self._forget()
 
@@ -157,8 +159,8 @@ class Deliverer:
             )
         return lane
 
-    def _start(self, channel: str) -> None:
-        task = self._working[channel] = asyncio.create_task(self._lane(channel).work())
+    def _start(self, channel: str, look: Look | None) -> None:
+        task = self._working[channel] = asyncio.create_task(self._lane(channel).work(look))
         task.add_done_callback(lambda _: self._wake.set())
 
     def _reap(self) -> None:
@@ -174,20 +176,28 @@ class Deliverer:
             if next_us is not None:
                 self._due_us[channel] = min(next_us, self._due_us.get(channel, next_us))
 
-    async def _resolve(self) -> None:
-        async with self._database.reading() as session:
-            more = len(await list_waiting(session, limit=1)) > 0
-        while more:
+    async def _resolve(self) -> dict[str, Look]:
+        """Find the channels of what was intended; returns what is composed for them already."""
+        is_asked, self._is_asked = self._is_asked, False
+        has_more = is_asked or await self._is_intended()
+        looks: dict[str, Look] = {}
+        while has_more:
             async with self._database.writing() as session:
                 await self._lease.check(session)
                 now_us = self._clock.now_us()
-                more, reached = await resolve(session, now_us=now_us)
-                for channel in reached:
-                    # What may leave at once is composed in the same transaction, which spares it one more write.
+                resolved = await resolve(session, now_us=now_us)
+                for channel in resolved.channels:
+                    # What may leave at once is composed in the same transaction, which spares it a write and a read.
                     if channel.id not in self._working and not self._lane(channel.id).is_resting:
-                        await compose(session, channel, settings=self._settings, now_us=now_us)
-            self._due_us.update({channel.id: 0 for channel in reached})
-            self._has_news = True
+                        looks[channel.id] = await self._lane(channel.id).compose(session, channel, now_us=now_us)
+            self._due_us.update({channel.id: 0 for channel in resolved.channels})
+            self._has_news |= resolved.is_unheard
+            has_more = resolved.has_more
+        return looks
+
+    async def _is_intended(self) -> bool:
+        async with self._database.reading() as session:
+            return len(await list_waiting(session, limit=1)) > 0
 
     async def _tell(self) -> None:
         """Let the log hear of what was done since the last time; where that fails, it is done the next time."""

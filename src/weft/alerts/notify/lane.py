@@ -34,7 +34,7 @@ _OUTAGE: Final = 2
 
 
 @dataclass(slots=True)
-class _Look:
+class Look:
     """What a channel has to do now."""
 
     channel: ChannelRow
@@ -66,13 +66,15 @@ class Lane:
         self._failures = 0
         self._resting_until_us = 0
 
-    async def work(self) -> int | None:
-        """Send everything that is due; returns when to work again, or None. Raises Conflict where another process has taken
-        over, Unavailable where the database is away."""
+    async def work(self, look: Look | None = None) -> int | None:
+        """Send everything that is due, what is in `look` first; returns when to work again, or None.
+
+        Raises Conflict where another process has taken over, Unavailable where the database is away.
+        """
         while True:
             if self.is_resting:
                 return self._resting_until_us
-            look = await self._look()
+            look = look or await self._look()
             if look is None:
                 return None
             if not look.messages:
@@ -80,13 +82,19 @@ class Lane:
             for row in look.messages:
                 if not await self._send(look.channel, row):
                     break
+            look = None
+
+    async def compose(self, session: AsyncSession, channel: ChannelRow, *, now_us: int) -> Look:
+        """Compose what may leave; what there is to do once the caller's transaction is committed."""
+        again_us = await compose(session, channel, settings=self._settings, now_us=now_us)
+        return await self._due(session, channel, again_us)
 
     @property
     def is_resting(self) -> bool:
         """Whether the channel was away just now."""
         return self._clock.now_us() < self._resting_until_us
 
-    async def _look(self) -> _Look | None:
+    async def _look(self) -> Look | None:
         """Compose what may leave; None where the channel is gone. Where nothing waits, nothing is written."""
         async with self._database.reading() as session:
             ours = select(DeliveryRow.id).where(DeliveryRow.channel_id == self._channel_id, DeliveryRow.state == WAITING)
@@ -100,19 +108,18 @@ class Lane:
             if channel is None or not channel.enabled:
                 await end_all(session, self._channel_id, now_us=now_us)
                 return None
-            again_us = await compose(session, channel, settings=self._settings, now_us=now_us)
-            return await self._due(session, channel, again_us)
+            return await self.compose(session, channel, now_us=now_us)
 
-    async def _due(self, session: AsyncSession, channel: ChannelRow, again_us: int | None) -> _Look:
+    async def _due(self, session: AsyncSession, channel: ChannelRow, again_us: int | None) -> Look:
         """The messages that are due, those that wait longest first; where there is none, when to look again."""
         ours = (MessageRow.channel_id == channel.id) & (MessageRow.state == SENDING)
         due = select(MessageRow).where(ours, MessageRow.next_at_us <= self._clock.now_us())
         in_order = (MessageRow.next_at_us, MessageRow.composed_at_us, MessageRow.oldest_us, MessageRow.id)
         messages = list(await session.scalars(due.order_by(*in_order).limit(_LOOKED_AT)))
         if messages:
-            return _Look(channel, messages, None)
+            return Look(channel, messages, None)
         retry_us = await session.scalar(select(func.min(MessageRow.next_at_us)).where(ours))
-        return _Look(channel, messages, min((at for at in (again_us, retry_us) if at is not None), default=None))
+        return Look(channel, messages, min((at for at in (again_us, retry_us) if at is not None), default=None))
 
     async def _send(self, row_of_channel: ChannelRow, row: MessageRow) -> bool:
         """One try; returns whether the channel is there."""

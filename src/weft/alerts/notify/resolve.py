@@ -1,6 +1,7 @@
 """From intents to deliveries: which channels a name or a kind means at this moment."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -20,14 +21,23 @@ WAITING: Final = "waiting"
 _INTENTS: Final = 500
 
 
-async def resolve(session: AsyncSession, *, now_us: int) -> tuple[bool, Sequence[ChannelRow]]:
-    """Turn waiting intents into deliveries; returns whether more of them wait, and the channels that got some.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Whether more intents wait, the channels that got deliveries, and whether some intent reached nobody."""
+
+    has_more: bool = False
+    channels: Sequence[ChannelRow] = ()
+    is_unheard: bool = False
+
+
+async def resolve(session: AsyncSession, *, now_us: int) -> Resolved:
+    """Turn waiting intents into deliveries.
 
     An intent that means no channel ends here: it stays in the outbox as `no_channel`, becomes an event and a finding.
     """
     intents = await list_waiting(session, limit=_INTENTS)
     if not intents:
-        return False, []
+        return Resolved()
     channels = (await session.scalars(select(ChannelRow).where(ChannelRow.enabled))).all()
     reached: dict[str, ChannelRow] = {}
     for intent in intents:
@@ -36,7 +46,11 @@ async def resolve(session: AsyncSession, *, now_us: int) -> tuple[bool, Sequence
         for channel in meant:
             await _deliver(session, intent, channel, now_us)
             reached[channel.id] = channel
-    return len(intents) == _INTENTS, list(reached.values())
+    return Resolved(
+        has_more=len(intents) == _INTENTS,
+        channels=list(reached.values()),
+        is_unheard=any(intent.outcome == NO_CHANNEL for intent in intents),
+    )
 
 
 def channels_of(target: str, channels: Sequence[ChannelRow]) -> list[ChannelRow]:
