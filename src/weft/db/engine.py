@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakSet
 
 from sqlalchemy import URL, Dialect, event, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from weft.core.errors import Invalid, Unsupported
 from weft.db.settings import DbSettings
+from weft.db.sqlite_connection import SqliteConnection
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -55,7 +55,7 @@ def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
         options |= {
             "pool_size": min(settings.pool_size, _SQLITE_CONNECTIONS),
             "max_overflow": 0,
-            "connect_args": {"timeout": settings.busy_timeout_s, "factory": TidyConnection},
+            "connect_args": {"timeout": settings.busy_timeout_s, "async_creator_fn": SqliteConnection},
         }
     else:
         options |= {
@@ -81,30 +81,6 @@ def open_engine(url: URL, settings: DbSettings) -> AsyncEngine:
     else:
         event.listen(engine.sync_engine, "checkout", _prove_alive(engine.sync_engine.dialect))
     return engine
-
-
-class TidyConnection(sqlite3.Connection):
-    """Closes its cursors before itself.
-
-    A task that is cancelled while it reads leaves a cursor in the middle of its rows. As long as anything still knows that
-    cursor, the traceback of the cancellation for one, SQLite keeps a closed connection alive and the file locked for writers.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
-        super().__init__(*arguments, **options)
-
-    def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
-        """A cursor that is closed with its connection at the latest."""
-        cursor = super().cursor(factory)
-        self._cursors.add(cursor)
-        return cursor
-
-    def close(self) -> None:
-        """Let go of the file."""
-        for cursor in list(self._cursors):
-            cursor.close()
-        super().close()
 
 
 def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
