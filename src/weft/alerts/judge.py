@@ -47,7 +47,7 @@ class Judge:
         self._watch = SelfWatch(checks, clock, interval_s=settings.findings_interval_s)
         self._heartbeat = Heartbeat(settings)
         self._came = asyncio.Event()
-        self._is_asked = False
+        self._is_asked = self._is_untold = False
         self._muted: tuple[object, ...] | None = None
         self._is_settled = False
         self._saved_s = self._forgot_s = float("-inf")
@@ -92,37 +92,55 @@ class Judge:
         look_at_s = self._bench.clock.steady_s()
         while True:
             self._came.clear()
-            batches = inbox.take()
-            if batches:
-                await tenure.take(batches)
-                await self._announcer.tell()
+            await self._take(tenure, inbox)
+            if self._is_untold and inbox.is_empty:
+                await self._tell(tenure)
             now_s = self._bench.clock.steady_s()
             if self._is_asked or now_s >= look_at_s:
                 self._is_asked = False
                 look_at_s = now_s + self._bench.settings.look_interval_s
                 if await tenure.reload():
                     return
-                await self.look(tenure, is_caught_up=inbox.is_empty)
-            if inbox.is_empty and not self._is_asked:
+                await self.look(tenure, inbox)
+            if inbox.is_empty and not (self._is_asked or self._is_untold):
                 await self._wait(look_at_s)
 
-    async def look(self, tenure: Tenure, *, is_caught_up: bool = True) -> None:
-        """Everything that no result brings: time, silences, absence, Weft's own findings."""
-        bench = self._bench
-        bench.counts.looked_s = bench.clock.steady_s()
-        await self._pass_time(tenure)
-        if is_caught_up:
-            questions, watched = await self._absences.look(tenure.rules, tenure.positions)
-            if questions or watched:
-                async with tenure.transaction() as judging:
-                    await judging.judge(questions)
-                    await save_watched(judging.session, watched)
-                bench.counts.gaps += len(questions)
+    async def look(self, tenure: Tenure, inbox: Inbox | None = None) -> None:
+        """Everything that no result brings: time, silences, absence, Weft's own findings. A result that comes meanwhile waits
+        for one step of it, not for all."""
+        self._bench.counts.looked_s = self._bench.clock.steady_s()
+        for step in (self._pass_time, self._miss, self._watch_weft, self._tell, self._save):
+            if inbox is not None:
+                await self._take(tenure, inbox)
+            if step != self._miss or inbox is None or inbox.is_empty:  # while results wait, nothing is missing
+                await step(tenure)
+
+    async def _take(self, tenure: Tenure, inbox: Inbox) -> None:
+        """Judge what waits. What follows for the log is told once nothing waits any more: people hear of it first."""
+        if batches := inbox.take():
+            await tenure.take(batches)
+            self._is_untold = True
+
+    async def _miss(self, tenure: Tenure) -> None:
+        """Judge windows in which nothing came."""
+        questions, watched = await self._absences.look(tenure.rules, tenure.positions)
+        if questions or watched:
+            async with tenure.transaction() as judging:
+                await judging.judge(questions)
+                await save_watched(judging.session, watched)
+            self._bench.counts.gaps += len(questions)
+
+    async def _watch_weft(self, tenure: Tenure) -> None:
         if findings := await self._watch.questions(tenure.rules):
             async with tenure.transaction() as judging:
                 await judging.judge(findings)
+
+    async def _tell(self, _: Tenure) -> None:
         await self._announcer.tell()
-        now_s = bench.clock.steady_s()
+        self._is_untold = False
+
+    async def _save(self, tenure: Tenure) -> None:
+        now_s = self._bench.clock.steady_s()
         if now_s - self._saved_s >= _SAVE_EVERY_S:
             self._saved_s = now_s
             await tenure.save()

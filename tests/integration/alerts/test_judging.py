@@ -9,10 +9,12 @@ from sqlalchemy import select
 from tests.integration.alerts.conftest import Court
 from weft.alerts.alert_state import AlertState
 from weft.alerts.handle import Alerts
+from weft.alerts.inbox import Inbox
 from weft.alerts.record import read_state
 from weft.alerts.rule import read_definition
 from weft.alerts.silence import Matcher, Silences
 from weft.alerts.tables import AnnouncementRow, JudgedRow, StateRow
+from weft.alerts.tenure import GROUP
 from weft.core.errors import Conflict, Unavailable
 from weft.core.times import MINUTE_US
 from weft.core.verdict import Finding, Level
@@ -65,6 +67,17 @@ async def test_who_delivers_is_woken_once_a_notification_is_there_and_by_nothing
     for minute, count in enumerate([9, 12, 2], start=2):
         await court.say(rule, minute, count)
     assert await asyncio.gather(*court.intended) == [1, 2], "woken before the commit it finds nothing, and waits for the log"
+
+
+async def test_a_result_does_not_wait_until_a_look_is_over(court: Court) -> None:
+    rule = await court.rule()
+    came = asyncio.Event()
+    async with Inbox(court.log, GROUP, court.tenure.rules.topics, dict(court.tenure.positions), came) as inbox:
+        await court.result(rule, 1, {"count": 9})
+        await came.wait()
+        await court.judge.look(court.tenure, inbox)
+    assert [told.state for told in await court.told()] == ["firing"]
+    assert await court.changes() == ["firing"]
 
 
 async def test_a_notification_says_how_its_group_is_spaced(court: Court) -> None:
