@@ -1,6 +1,6 @@
 """Every measurement, one after the other; results go to `bench/results/` with the machine they were measured on.
 
-`python -m bench` runs all of them (about 25 minutes on two cores), `python -m bench append edge` only those.
+`python -m bench` runs all of them (about half an hour on two cores), `python -m bench append edge` only those.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ NAMES: Final = (
     "replay",
     "ingest",
     "questions",
+    "alerts",
     "kafka",
     "rabbitmq",
     "postgres_store",
@@ -61,7 +62,7 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     machine = result["machine"]
     parts = [
         f"# {result['name']}\n",
-        f"`{result['command']}`, {result['measured_at']}, medians of {result.get('rounds', 'several')} interleaved rounds.\n",
+        f"`{result['command']}`, {result['measured_at']}, {_how(result)}.\n",
         (
             f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
             f"kernel {machine['kernel']}, Python {machine['python']}; a 4 KiB flush takes {machine['flush_4k_us']} µs here. "
@@ -74,6 +75,11 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     if result.get("left_out"):
         parts.append("\n".join(f"Left out: {case} ({why})." for case, why in result["left_out"].items()) + "\n")
     return "\n".join(parts)
+
+
+def _how(result: Mapping[str, Any]) -> str:
+    """How the figures came about."""
+    return result.get("how") or f"medians of {result.get('rounds', 'several')} interleaved rounds"
 
 
 def _rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
