@@ -7,8 +7,11 @@ from typing import Any, Final, cast, overload
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 
 from weft.core.batch import Int64s, UInt64s
+
+_compute: Any = pyarrow.compute
 
 Spelled = Sequence[UInt64s]
 
@@ -46,7 +49,7 @@ class Words(Sequence[str]):
 
     def only(self, places: Int64s) -> list[str]:
         """The words at these places; no strings are made of the others."""
-        return cast("list[str]", self._texts.take(cast("Any", pa.array(places))).to_pylist())
+        return cast("list[str]", _compute.take(self._texts, pa.array(places)).to_pylist())
 
     @cached_property
     def spelled(self) -> Spelled:

@@ -128,7 +128,7 @@ def words_of(column: Column) -> Sequence[str]:
 
 def _chosen(words: Sequence[str], codes: Int64s) -> list[str]:
     """The words with these codes, in their order."""
-    if isinstance(words, Words):
+    if _is_long(words):
         return words.only(codes)
     chosen: list[int] = codes.tolist()
     return [words[code] for code in chosen]
