@@ -64,6 +64,27 @@ async def test_what_is_done_in_one_unit_happens_whole_or_not_at_all(database: Da
         assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == ["counters"]
 
 
+_COUNT = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 2500) SELECT x FROM n"
+
+
+async def test_every_row_comes_however_many_there_are(database: Database) -> None:
+    async with database.reading() as session:
+        assert (await session.scalars(text(_COUNT))).all() == list(range(1, 2501))
+        parts = [part async for part in (await session.stream_scalars(text(_COUNT))).partitions(700)]
+    assert [len(part) for part in parts] == [700, 700, 700, 400]
+    assert [row for part in parts for row in part] == list(range(1, 2501))
+
+
+async def test_who_stops_reading_in_the_middle_keeps_nobody_from_writing(database: Database) -> None:
+    async with database.reading() as session:
+        rows = await session.stream_scalars(text(_COUNT))
+        assert await anext(aiter(rows)) == 1
+        await rows.close()
+    async with database.writing() as session:
+        await session.execute(text("UPDATE counters SET value = 7"))
+    assert await value(database) == 7
+
+
 async def test_a_cancelled_unit_leaves_nothing_and_holds_no_lock(database: Database) -> None:
     inside = asyncio.Event()
 
