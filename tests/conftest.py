@@ -3,9 +3,14 @@
 import socket
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 from weft.testing.clock import ManualClock
+
+# How long one example takes says more of the machine than of the code; what has to be quick has a test of its own.
+hypothesis.settings.register_profile("weft", deadline=None)
+hypothesis.settings.load_profile("weft")
 
 pytest_plugins = ["tests.services.fixtures"]
 
