@@ -32,6 +32,7 @@ STATUS_OF: Final[dict[type[errors.WeftError], tuple[int, str]]] = {
     errors.Unauthenticated: (401, "AuthenticationError"),
     errors.NotAllowed: (403, "PermissionDenied"),
     errors.NotFound: (404, "NotFound"),
+    errors.Gone: (410, "Gone"),
     errors.Conflict: (409, "Conflict"),
     errors.TooLarge: (413, "PayloadTooLarge"),
     errors.Unsupported: (501, "NotSupported"),

@@ -7,6 +7,7 @@ WeftError
 │   ├── Unauthenticated     who are you?
 │   ├── NotAllowed          known, but not permitted
 │   ├── NotFound
+│   │   └── Gone            it was there, and was withdrawn; says why
 │   ├── Conflict            true at another moment, not now (taken name, changed version)
 │   ├── TooLarge            over a stated limit
 │   └── Unsupported         this adapter or this plan cannot do it
@@ -62,6 +63,10 @@ class NotAllowed(Refused):
 
 class NotFound(Refused):
     """There is no such thing."""
+
+
+class Gone(NotFound):
+    """It was there, and was withdrawn for good. The message says why."""
 
 
 class Conflict(Refused):

@@ -17,6 +17,7 @@ from weft.core import errors
         pytest.param(errors.Unauthenticated("x"), 401, "AuthenticationError", marks=pytest.mark.contract("SF-246")),
         pytest.param(errors.NotAllowed("x"), 403, "PermissionDenied", marks=pytest.mark.contract("SF-247")),
         pytest.param(errors.NotFound("x"), 404, "NotFound", marks=pytest.mark.contract("SF-248")),
+        (errors.Gone("x"), 410, "Gone"),
         (errors.Conflict("x"), 409, "Conflict"),
         (errors.TooLarge("x"), 413, "PayloadTooLarge"),
         pytest.param(errors.Invalid("x"), 422, "ValidationError", marks=pytest.mark.contract("SF-249")),
