@@ -15,6 +15,7 @@ TABLES: Final = (
     "weft.alerts.tables",
     "weft.auth.tables",
     "weft.db.tables",
+    "weft.identifiers.tables",
     "weft.query.dashboards.tables",
     "weft.stream.tables",
 )
