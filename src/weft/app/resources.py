@@ -21,6 +21,7 @@ from weft.core.clock import Clock
 from weft.core.verdict import CheckRegister
 from weft.db.database import Database
 from weft.db.migrate import migrate
+from weft.identifiers.parts import IdentifierParts
 from weft.log.port import Log
 from weft.query.parts import QueryParts
 from weft.store.port import EventStore
@@ -57,6 +58,7 @@ class Resources:
         self._database: Database | None = None
         self._auth: AuthParts | None = None
         self._query: QueryParts | None = None
+        self._identifiers: IdentifierParts | None = None
 
     @property
     def service(self) -> str:
@@ -124,6 +126,15 @@ class Resources:
                 settings=self.settings.query,
             )
         return self._query
+
+    async def identifiers(self) -> IdentifierParts:
+        """What makes, resolves and registers names, one for all roles that do."""
+        if self._identifiers is None:
+            parts = IdentifierParts.of(await self.database(), settings=self.settings.identifiers, clock=self.clock)
+            self._stack.push_async_callback(parts.close)
+            parts.show(self.metrics)
+            self._identifiers = parts
+        return self._identifiers
 
     async def cache(self) -> Circuit:
         """What processes share for a short while. It need not be there: whoever asks goes on without it."""

@@ -13,6 +13,7 @@ from weft.app.parts import Parts
 from weft.app.resources import Resources
 from weft.app.settings import AppSettings
 from weft.app.write_store import write_store
+from weft.identifiers import routes as identifiers
 from weft.ingest import routes as doors
 from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
@@ -56,16 +57,16 @@ async def ingestion(resources: Resources) -> Parts:
 
 
 async def dashboard(resources: Resources) -> Parts:
-    """Figures, series, live feeds, saved dashboards and the verdict."""
-    query = await resources.query()
+    """Figures, series, live feeds, saved dashboards, identifiers resolved and the verdict."""
+    query, names = await resources.query(), await resources.identifiers()
     views, shown = query.views, resources.metrics
     shown.add_gauge("live_subscriptions", "Live subscriptions that are open.", (), lambda: [((), views.seats)])
     shown.add_gauge("live_views", "Different views that live subscriptions share.", (), lambda: [((), len(views))])
     shown.add_gauge("live_memory_bytes", "Newest events kept in memory for live views.", (), lambda: [((), views.size_bytes)])
     return Parts(
-        routers=(metrics.router, series.router, topics.router, live.router, dashboards.router),
+        routers=(metrics.router, series.router, topics.router, live.router, dashboards.router, identifiers.router),
         workers=(query.feeds, query.views),
-        state={"dashboards": Dashboards(await resources.database(), resources.clock)},
+        state={"dashboards": Dashboards(await resources.database(), resources.clock), "identifiers": names},
         checks=query.own_checks(),
         draining=(query.drain,),
     )
@@ -117,17 +118,18 @@ async def alerting(resources: Resources) -> Parts:
 
 
 async def storage(resources: Resources) -> Parts:
-    """The store's writer, events read back, and events erased."""
+    """The store's writer, events read back, events erased, and identifiers registered at their agencies."""
     log, store = await resources.log(), await resources.store()
-    query = await resources.query()
+    query, names = await resources.query(), await resources.identifiers()
     writer = await write_store(log, store, resources.clock)
     resources.metrics.add_counter(
         "store_writer_events_total", "Events this process handed to the store.", (), lambda: [((), writer.events_total)]
     )
     return Parts(
-        routers=(events.router, erasures.router, topics.router, dead_letters.router),
-        workers=(writer, query.feeds, query.views),
-        checks=store_checks(store, settings=resources.settings.store),
+        routers=(events.router, erasures.router, topics.router, dead_letters.router, identifiers.router),
+        workers=(writer, query.feeds, query.views, names.registrar),
+        state={"identifiers": names},
+        checks={**store_checks(store, settings=resources.settings.store), **names.own_checks()},
         draining=(query.drain,),
     )
 

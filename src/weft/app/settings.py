@@ -10,6 +10,7 @@ from weft.api.settings import ApiSettings
 from weft.auth.settings import AuthSettings
 from weft.cache.settings import CacheSettings
 from weft.db.settings import DbSettings
+from weft.identifiers.settings import IdentifiersSettings
 from weft.ingest.settings import IngestSettings
 from weft.log.settings import LogSettings
 from weft.query.settings import QuerySettings
@@ -100,4 +101,5 @@ class Settings(BaseModel):
     ingest: IngestSettings = IngestSettings()
     query: QuerySettings = QuerySettings()
     stream: StreamSettings = StreamSettings()
+    identifiers: IdentifiersSettings = IdentifiersSettings()
     alerts: AlertsSettings = AlertsSettings()

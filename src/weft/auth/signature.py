@@ -61,6 +61,17 @@ class Requirement:
         return principal
 
 
+class Everybody:
+    """That a route is open on purpose, and counts against a rate limit by the caller's address."""
+
+    def __init__(self, *, limit: str) -> None:
+        self.limit = limit
+
+    async def __call__(self, request: Request) -> None:
+        """Count the request. Raises Busy where the limit is used up."""
+        await charge(request, self.limit, None)
+
+
 def require(principal: Principal, scope: Scope | None) -> Principal:
     """The principal itself, if it has the scope. Raises Unauthenticated for nobody, NotAllowed for somebody without it."""
     if scope is None:
@@ -95,6 +106,8 @@ AlertHandler = Annotated[Principal, Depends(Requirement(Scope.ALERTS_HANDLE, lim
 RuleWriter = Annotated[Principal, Depends(Requirement(Scope.RULES_WRITE, limit=_DASHBOARD))]
 ChannelManager = Annotated[Principal, Depends(Requirement(Scope.CHANNELS_MANAGE, limit=_DASHBOARD))]
 DashboardWriter = Annotated[Principal, Depends(Requirement(Scope.DASHBOARDS_WRITE, limit=_DASHBOARD))]
+IdentifierReader = Annotated[Principal, Depends(Requirement(Scope.IDENTIFIERS_READ, limit=_DASHBOARD))]
+IdentifierWriter = Annotated[Principal, Depends(Requirement(Scope.IDENTIFIERS_WRITE, limit=_DASHBOARD))]
 KeyManager = Annotated[Principal, Depends(Requirement(Scope.KEYS_MANAGE))]
 UserManager = Annotated[Principal, Depends(Requirement(Scope.USERS_MANAGE))]
 SignedIn = Annotated[Principal, Depends(Requirement(None))]
@@ -102,6 +115,8 @@ KnownReader = Annotated[Principal, Depends(Requirement(None, limit=_DASHBOARD))]
 """For a route whose scope depends on what is asked; it calls `require` itself."""
 Public = Depends(_everybody)
 """For `dependencies=[Public]`: anybody may call this route, and that was decided."""
+PublicReading = Depends(Everybody(limit=_DASHBOARD))
+"""For `dependencies=[PublicReading]`: the same for pages, counted by address."""
 
 
 def find_requirement(route: Any) -> str | None:
@@ -109,14 +124,14 @@ def find_requirement(route: Any) -> str | None:
     for call in _calls(route):
         if isinstance(call, Requirement):
             return call.scope.value if call.scope else "signed-in"
-        if call is _everybody:
+        if call is _everybody or isinstance(call, Everybody):
             return "public"
     return None
 
 
 def find_limit(route: Any) -> str | None:
     """The rate limit a route counts against by its signature, or None."""
-    return next((call.limit for call in _calls(route) if isinstance(call, Requirement)), None)
+    return next((call.limit for call in _calls(route) if isinstance(call, Requirement | Everybody)), None)
 
 
 def _calls(route: Any) -> Iterator[object]:

@@ -95,10 +95,11 @@ class Server:
         params: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
         json: object = None,
         accept: Sequence[int] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON of an answer. Statuses in `accept` count as answers too. Raises what the server said, or Unreachable."""
         with self._reaching():
-            answer = self._client.request(method, path, params=_given(params), json=json)
+            answer = self._client.request(method, path, params=_given(params), json=json, headers=headers)
         if answer.is_success or answer.status_code in accept:
             return answer.json() if answer.content else None
         raise _error_of(answer)

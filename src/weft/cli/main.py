@@ -13,6 +13,7 @@ from weft.cli import (
     erase,
     events,
     health,
+    identifiers,
     keys,
     queries,
     rule_trials,
@@ -55,6 +56,7 @@ rules.app.command("export")(rule_trials.export_rules)
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(channels.app, name="channels")
+app.add_typer(identifiers.app, name="identifiers")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(store.app, name="store")
 app.add_typer(db.app, name="db")

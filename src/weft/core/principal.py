@@ -21,6 +21,8 @@ class Scope(StrEnum):
     RULES_WRITE = "rules:write"
     CHANNELS_MANAGE = "channels:manage"
     DASHBOARDS_WRITE = "dashboards:write"
+    IDENTIFIERS_READ = "identifiers:read"
+    IDENTIFIERS_WRITE = "identifiers:write"
     KEYS_MANAGE = "keys:manage"
     USERS_MANAGE = "users:manage"
 
@@ -41,6 +43,7 @@ _USER: Final = frozenset(
         Scope.QUERIES_READ,
         Scope.ALERTS_READ,
         Scope.DASHBOARDS_WRITE,
+        Scope.IDENTIFIERS_READ,
     }
 )
 _OPERATOR: Final = _USER | {
@@ -50,6 +53,7 @@ _OPERATOR: Final = _USER | {
     Scope.ALERTS_HANDLE,
     Scope.RULES_WRITE,
     Scope.CHANNELS_MANAGE,
+    Scope.IDENTIFIERS_WRITE,
 }
 SCOPES_OF: Final[dict[Role, frozenset[Scope]]] = {
     Role.USER: _USER,
