@@ -8,6 +8,7 @@ from weft.cli.connect import Server
 from weft.cli.exits import Exit
 from weft.cli.options import ConfigOption, DataDirOption, Format, FormatOption, TokenOption, UrlOption
 from weft.cli.output import write_json, write_line, write_note
+from weft.core.errors import NotFound
 
 app = typer.Typer(help="Mint, check and resolve ARKs, DOIs and Handles.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -97,6 +98,44 @@ def resolve(
         return
     for label, value in _lines(found):
         write_line(f"{label}: {value}")
+
+
+@app.command()
+def publish(
+    name: NameArgument,
+    *,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a reserved name public. From then on it resolves."""
+    with Server.find("dashboard", "storage", url=url, token=token, config=config, data_dir=data_dir) as server:
+        changed = server.ask("POST", f"/api/v1/identifiers/{_id_of(server, name)}/publish")
+    write_line(f"{changed['identifier']} is public.")
+
+
+@app.command()
+def withdraw(
+    name: NameArgument,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Shown for ever to whoever asks.", show_default=False)],
+    url: UrlOption = None,
+    token: TokenOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Withdraw what a name names. The name stays as a tombstone that says why, and is never given to anything else."""
+    with Server.find("dashboard", "storage", url=url, token=token, config=config, data_dir=data_dir) as server:
+        changed = server.ask("POST", f"/api/v1/identifiers/{_id_of(server, name)}/withdraw", json={"reason": reason})
+    write_line(f"{changed['identifier']} is withdrawn: {changed['reason']}")
+
+
+def _id_of(server: Server, name: str) -> str:
+    found = server.ask("GET", "/api/v1/identifiers", params={"name": name})["data"]
+    if not found:
+        raise NotFound(f"{name} was never minted here")
+    return str(found[0]["id"])
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, Any]]:

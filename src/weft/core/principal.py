@@ -43,7 +43,6 @@ _USER: Final = frozenset(
         Scope.QUERIES_READ,
         Scope.ALERTS_READ,
         Scope.DASHBOARDS_WRITE,
-        Scope.IDENTIFIERS_READ,
     }
 )
 _OPERATOR: Final = _USER | {
@@ -53,6 +52,7 @@ _OPERATOR: Final = _USER | {
     Scope.ALERTS_HANDLE,
     Scope.RULES_WRITE,
     Scope.CHANNELS_MANAGE,
+    Scope.IDENTIFIERS_READ,
     Scope.IDENTIFIERS_WRITE,
 }
 SCOPES_OF: Final[dict[Role, frozenset[Scope]]] = {

@@ -28,7 +28,7 @@ async def mint_and_fail(office: Office) -> None:
         raise RuntimeError("the registration of the file failed")
 
 
-@pytest.mark.contract("SW-6", "SW-identifiers")
+@pytest.mark.contract("SW-identifiers")
 async def test_an_ark_is_labelled_anew_short_and_has_its_check_character(office: Office) -> None:
     minted = await office.mint()
 
