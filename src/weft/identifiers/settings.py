@@ -41,7 +41,10 @@ class DoiSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     prefix: str | None = Field(
-        default=None, pattern=r"^10\.[0-9]{4,9}(\.[0-9]+)*$", description="Prefix of DOIs. Empty: no DOIs are made."
+        default=None,
+        max_length=64,
+        pattern=r"^10\.[0-9]{4,9}(\.[0-9]+)*$",
+        description="Prefix of DOIs. Empty: no DOIs are made.",
     )
     api_url: AgencyUrl = Field(
         default="https://api.test.datacite.org",
@@ -58,7 +61,10 @@ class HandleSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     prefix: str | None = Field(
-        default=None, pattern=r"^[0-9A-Za-z]+(\.[0-9A-Za-z]+)*$", description="Prefix of Handles. Empty: none are made."
+        default=None,
+        max_length=64,
+        pattern=r"^[0-9A-Za-z]+(\.[0-9A-Za-z]+)*$",
+        description="Prefix of Handles. Empty: none are made.",
     )
     server_url: AgencyUrl | None = Field(
         default=None, description="Address of the Handle server, such as https://hdl.lab.org:8000."
@@ -121,6 +127,10 @@ class IdentifiersSettings(BaseModel):
                 f"{MAX_CHECKED_CHARS} a check character no longer finds every slip"
             )
         for scheme, prefix in (("doi", self.doi.prefix), ("handle", self.handle.prefix)):
+            if prefix is None and self.default_scheme == scheme:
+                raise ValueError(
+                    f"{scheme}.prefix is needed where default_scheme is {scheme}; without one nothing could get a name"
+                )
             if prefix is not None and self.public_url is None:
                 raise ValueError(f"public_url is needed for {scheme}.prefix: the agency has to be told where a name leads")
         if self.handle.prefix is not None and self.handle.server_url is None:

@@ -79,9 +79,7 @@ VARIABLES = [
     pytest.param("FASTAPI_ACCESS_TOKEN_EXPIRE_MINUTES", "60", "auth.access_minutes", 60, marks=mark.contract("HC-378")),
     pytest.param("ARK_NAAN", "12345", "identifiers.naan", "12345", marks=mark.contract("SW-variables")),
     pytest.param("ARK_SHOULDER", "x5", "identifiers.shoulder", "x5", marks=mark.contract("SW-variables")),
-    pytest.param(
-        "DEFAULT_IDENTIFIER_TYPE", "handle", "identifiers.default_scheme", "handle", marks=mark.contract("SW-variables")
-    ),
+    pytest.param("DEFAULT_IDENTIFIER_TYPE", "ark", "identifiers.default_scheme", "ark", marks=mark.contract("SW-variables")),
     pytest.param("LOOM_DATABASE_URL", POSTGRES, "db.url", POSTGRES, marks=mark.contract("LM-59")),
     pytest.param(
         "LOOM_KAFKA_BOOTSTRAP_SERVERS", "a:9092, b:9093", "app.log_url", "kafka://a:9092,b:9093", marks=mark.contract("LM-59")

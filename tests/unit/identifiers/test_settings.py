@@ -23,6 +23,8 @@ PUBLIC = {"public_url": "https://lab.example.org"}
         ({"landing": {"file": "/\\evil.example/{id}"}}, "path of this installation"),
         ({"landing": {"file": "/{id}"}}, "path of this installation"),
         ({"doi": {"prefix": "10.5072"}}, "public_url"),
+        ({"default_scheme": "doi"}, "nothing could get a name"),
+        ({"default_scheme": "handle"}, "nothing could get a name"),
         ({**PUBLIC, "doi": {"api_url": "http://api.datacite.org"}}, "https"),
         ({**PUBLIC, "doi": {"api_url": "https://me:secret@api.datacite.org"}}, "without a name or password"),
         ({**PUBLIC, "handle": {"prefix": "21.T12345"}}, "server_url"),
