@@ -4,8 +4,8 @@ import logging
 import re
 import secrets
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from weft.auth.attempt import Attempts
 from weft.auth.password import Passwords
 from weft.auth.revocation import Revocations
+from weft.auth.secrets import MASK
 from weft.auth.session import Sessions
 from weft.auth.tables import User
+from weft.auth.witness import Action, Change, Deed, Witness, difference, nobody
 from weft.core.clock import Clock
 from weft.core.errors import Conflict, Invalid, NotFound
 from weft.core.ids import new_id
@@ -24,6 +26,8 @@ from weft.db.database import Database
 logger = logging.getLogger(__name__)
 
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
+ENTITY: Final = "user"
+"""What the ledger calls an account, as its earlier readers know it."""
 _TAKEN: Final = "REGISTER_USER_ALREADY_EXISTS"
 
 
@@ -39,7 +43,9 @@ class Accounts:
         attempts: Attempts,
         revocations: Revocations,
         clock: Clock,
+        witness: Witness = nobody,
     ) -> None:
+        self._witness = witness
         self._database = database
         self._attempts = attempts
         self._passwords = passwords
@@ -79,6 +85,7 @@ class Accounts:
                 if only_first:
                     await _refuse_second(session)
                 session.add(user)
+                await self._tell(session, Action.CREATE, user, {})
         except Conflict as taken:
             raise Conflict(f"an account for '{email}' exists already", code=_TAKEN) from taken
         logger.info("account_created", extra={"account_id": user.id, "role": user.role})
@@ -130,6 +137,7 @@ class Accounts:
         try:
             async with self._database.writing() as session:
                 user = await _get(session, user_id)
+                before = _shown(user)
                 if email is not None and read_email(email) != user.email:
                     user.email = read_email(email)
                     user.is_verified = False
@@ -143,6 +151,7 @@ class Accounts:
                     user.is_active = is_active
                     user.token_version += 0 if is_active else 1
                 user.updated_at_us = self._clock.now_us()
+                await self._tell(session, Action.UPDATE, user, before)
         except Conflict as taken:
             if "code" in taken.details:
                 raise
@@ -165,6 +174,8 @@ class Accounts:
             user.password_is_initial = False
             user.token_version += 0 if keep_session else 1
             user.updated_at_us = self._clock.now_us()
+            changes = {"password": Change(MASK, MASK)}
+            await self._witness(session, Deed(action=Action.UPDATE, entity_type=ENTITY, entity_id=user.id, changes=changes))
         await self._sessions.end_others(user_id, keep_session, "password changed")
         await self._attempts.forgive(user.email)
         logger.info("password_changed", extra={"account_id": user_id})
@@ -181,8 +192,10 @@ class Accounts:
             if user.deleted_at_us is not None:
                 raise NotFound(f"there is no account '{user_id}'")
             await _keep_an_administrator(session, user)
+            before = _shown(user)
             user.deleted_at_us = self._clock.now_us()
             user.token_version += 1
+            await self._tell(session, Action.DELETE, user, before)
         await self._sessions.end_others(user_id, None, "account deleted")
         logger.info("account_deleted", extra={"account_id": user_id})
 
@@ -192,9 +205,16 @@ class Accounts:
             user = await _get(session, user_id)
             if user.deleted_at_us is None:
                 raise NotFound(f"there is no deleted account '{user_id}'")
+            before = _shown(user)
             user.deleted_at_us = None
             user.updated_at_us = self._clock.now_us()
+            await self._tell(session, Action.RESTORE, user, before)
         return user
+
+    async def _tell(self, session: AsyncSession, action: Action, user: User, before: Mapping[str, Any]) -> None:
+        changes = difference(before, _shown(user))
+        if changes:
+            await self._witness(session, Deed(action=action, entity_type=ENTITY, entity_id=user.id, changes=changes))
 
 
 def canonical_email(text: str) -> str:
@@ -214,6 +234,17 @@ def make_password() -> str:
     """A random password that can be read aloud: 20 characters, more than 95 bits."""
     alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
     return "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(4))
+
+
+def _shown(user: User) -> dict[str, Any]:
+    """What is told of an account: never anything of its password."""
+    return {
+        "email": user.email,
+        "role": user.role,
+        "is_active": user.is_active,
+        "is_verified": user.is_verified,
+        "is_deleted": user.deleted_at_us is not None,
+    }
 
 
 async def _get(session: AsyncSession, user_id: str) -> User:

@@ -7,15 +7,17 @@ can never do more than the account it belongs to can do now: it loses what its o
 import hmac
 import logging
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from weft.auth.revocation import Revocations
 from weft.auth.session import hash_secret
 from weft.auth.tables import ApiKey, User
+from weft.auth.witness import Action, Deed, Witness, difference, nobody
 from weft.core.clock import Clock
 from weft.core.errors import Invalid, NotAllowed, NotFound, Unavailable
 from weft.core.ids import new_id
@@ -42,7 +44,8 @@ class KeyFound:
 class ApiKeys:
     """Makes, proves, lists and revokes keys."""
 
-    def __init__(self, database: Database, *, clock: Clock, revocations: Revocations) -> None:
+    def __init__(self, database: Database, *, clock: Clock, revocations: Revocations, witness: Witness = nobody) -> None:
+        self._witness = witness
         self._database = database
         self._clock = clock
         self._revocations = revocations
@@ -81,6 +84,7 @@ class ApiKeys:
         )
         async with self._database.writing() as session:
             session.add(key)
+            await self._tell(session, Action.CREATE, key, {})
         logger.info("api_key_made", extra={"key_id": key.id, "account_id": owner_id, "scopes": key.scopes})
         return key, f"{MARK}{prefix}_{secret}"
 
@@ -132,10 +136,30 @@ class ApiKeys:
             key = await session.scalar(select(ApiKey).where((ApiKey.id == key_id) | (ApiKey.prefix == key_id)))
             if key is None or (owner_id is not None and key.user_id != owner_id):
                 raise NotFound(f"there is no API key '{key_id[:64]}'")
+            before = _shown(key)
             key.revoked_at_us = key.revoked_at_us or self._clock.now_us()
+            await self._tell(session, Action.REVOKE, key, before)
         await self._revocations.of_key(key.id)
         logger.info("api_key_revoked", extra={"key_id": key.id, "account_id": key.user_id})
         return key
+
+    async def _tell(self, session: AsyncSession, action: Action, key: ApiKey, before: Mapping[str, Any]) -> None:
+        changes = difference(before, _shown(key))
+        if changes:
+            await self._witness(session, Deed(action=action, entity_type="api_key", entity_id=key.id, changes=changes))
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    """What is told of a key: never its secret."""
+    return {
+        "name": key.name,
+        "prefix": f"{MARK}{key.prefix}",
+        "owner_id": key.user_id,
+        "scopes": key.scopes,
+        "requests_per_minute": key.requests_per_minute,
+        "expires_at_us": key.expires_at_us,
+        "is_revoked": key.revoked_at_us is not None,
+    }
 
 
 def read_scopes(key: ApiKey) -> frozenset[Scope]:

@@ -5,10 +5,11 @@ from typing import Final
 
 from sqlalchemy import exists, select
 
-from weft.auth.account import canonical_email
+from weft.auth.account import ENTITY, canonical_email
 from weft.auth.attempt import Attempts
 from weft.auth.password import Passwords
 from weft.auth.tables import Session, User
+from weft.auth.witness import Action, Actor, Deed, Witness, nobody, stranger
 from weft.core.clock import Clock
 from weft.core.errors import Unauthenticated
 from weft.core.times import DAY_US
@@ -22,7 +23,10 @@ logger = logging.getLogger(__name__)
 class Login:
     """Checks names and passwords."""
 
-    def __init__(self, database: Database, *, passwords: Passwords, attempts: Attempts, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, passwords: Passwords, attempts: Attempts, clock: Clock, witness: Witness = nobody
+    ) -> None:
+        self._witness = witness
         self._database = database
         self._passwords = passwords
         self._attempts = attempts
@@ -39,7 +43,7 @@ class Login:
         await self._attempts.charge(email, client_ip, is_familiar=is_familiar)
         fits, better = await self._passwords.verify(password, user.hashed_password if user else None)
         if user is None or not fits or not user.may_sign_in:
-            logger.warning("login_failed", extra={"client_ip": client_ip, "account_id": user.id if user else None})
+            await self._tell_failed(user, client_ip)
             raise Unauthenticated("the name or the password is wrong", code="LOGIN_BAD_CREDENTIALS")
         await self._attempts.give_back(email, client_ip, is_familiar=is_familiar)
         async with self._database.writing() as session:
@@ -47,8 +51,18 @@ class Login:
             fresh.last_login_us = self._clock.now_us()
             if better is not None and fresh.hashed_password == user.hashed_password:
                 fresh.hashed_password = better
+            by = Actor(kind="user", id=user.id, name=user.email, address=client_ip)
+            await self._witness(session, Deed(action=Action.LOGIN, entity_type=ENTITY, entity_id=user.id, by=by))
         logger.info("login_succeeded", extra={"client_ip": client_ip, "account_id": user.id})
         return fresh
+
+    async def _tell_failed(self, user: User | None, client_ip: str) -> None:
+        """The name that was tried is not told: people type passwords there."""
+        user_id = user.id if user else None
+        deed = Deed(action=Action.LOGIN_FAILED, entity_type=ENTITY, entity_id=user_id, by=stranger(client_ip))
+        async with self._database.writing() as session:
+            await self._witness(session, deed)
+        logger.warning("login_failed", extra={"client_ip": client_ip, "account_id": user_id})
 
     async def _find(self, email: str, client_ip: str) -> tuple[User | None, bool]:
         """The account, and whether it signed in from this address lately. One question, whether there is one or not."""

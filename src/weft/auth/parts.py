@@ -19,6 +19,7 @@ from weft.auth.revocation import Revocations
 from weft.auth.secrets import Cipher, Secrets, load_secrets
 from weft.auth.session import Sessions
 from weft.auth.settings import AuthSettings
+from weft.auth.witness import Witness, nobody
 from weft.cache.memory import MemoryCache
 from weft.cache.port import Cache
 from weft.cache.settings import CacheSettings
@@ -69,10 +70,11 @@ def open_auth(  # noqa: PLR0913 - collaborators by name
     trusted_origins: Collection[str] = (),
     deliver: Deliver | None = None,
     hasher: Argon2Hasher | None = None,
+    witness: Witness = nobody,
 ) -> AuthParts:
     """Everything of this room on one database. Processes that share the `cache` hear of each other's revocations.
 
-    `trusted_origins` are those whose pages may use the session cookie.
+    `trusted_origins` are those whose pages may use the session cookie; `witness` is told of every change and sign-in.
 
     Raises Invalid where a secret is missing, short or a sample.
     """
@@ -91,7 +93,7 @@ def open_auth(  # noqa: PLR0913 - collaborators by name
         clock=clock,
     )
     sessions = Sessions(database, settings=settings, clock=clock, csrf_key=secrets.key_for("csrf"), revocations=revocations)
-    api_keys = ApiKeys(database, clock=clock, revocations=revocations)
+    api_keys = ApiKeys(database, clock=clock, revocations=revocations, witness=witness)
     secure = environment != "development" if settings.cookie_secure is None else settings.cookie_secure
     cookie = CookieRule(
         name="__Host-weft_session" if secure else "weft_session",
@@ -116,12 +118,18 @@ def open_auth(  # noqa: PLR0913 - collaborators by name
             cookie=cookie,
         ),
         accounts=Accounts(
-            database, passwords=passwords, sessions=sessions, attempts=attempts, revocations=revocations, clock=clock
+            database,
+            passwords=passwords,
+            sessions=sessions,
+            attempts=attempts,
+            revocations=revocations,
+            clock=clock,
+            witness=witness,
         ),
         requests=Attempts(
             database, kind="request", per_account=5, per_address=20, longest_minutes=settings.lock_longest_minutes, clock=clock
         ),
-        login=Login(database, passwords=passwords, attempts=attempts, clock=clock),
+        login=Login(database, passwords=passwords, attempts=attempts, clock=clock, witness=witness),
         sessions=sessions,
         tokens=tokens,
         api_keys=api_keys,

@@ -56,14 +56,14 @@ def load_secrets(settings: AuthSettings, folder: Path, *, environment: str) -> S
     given = _given(settings)
     if given is None and strict:
         raise Invalid(f"{_VARIABLE} is not set; {environment} needs a secret of its own; {_MAKE_ONE}", field="auth.secret_key")
-    text = given if given is not None else _read_or_make(folder / "signing.key", _new_signing)
+    text = given if given is not None else read_or_make(folder / "signing.key", _new_signing)
     if strict:
         _refuse_weak(text)
     signing = text.encode()
     if settings.encryption_keys:
         encryption = tuple(key.get_secret_value().encode() for key in settings.encryption_keys)
     else:
-        encryption = (_read_or_make(folder / "encryption.key", _new_fernet).encode(),)
+        encryption = (read_or_make(folder / "encryption.key", _new_fernet).encode(),)
     Cipher(encryption)  # an unreadable key is found at start, not at the first secret
     return Secrets(signing=signing, encryption=encryption, is_made=given is None)
 
@@ -120,6 +120,31 @@ def mask(value: str | None) -> str | None:
     return MASK if value else value
 
 
+def read_or_make(path: Path, make: Callable[[], str]) -> str:
+    """The secret in a file, made by whichever process comes first. The file appears whole or not at all.
+
+    Only its owner may read it. Raises Invalid where it cannot be read or made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(make())
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft, path)  # unlike a rename it never replaces what another process just made
+            finally:
+                draft.unlink()
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            path.chmod(0o600)
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as failure:
+        raise Invalid(f"the secret {path} cannot be read or made: {failure}", field="app.data_dir") from failure
+
+
 def _given(settings: AuthSettings) -> str | None:
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
@@ -145,25 +170,3 @@ def _new_signing() -> str:
 
 def _new_fernet() -> str:
     return Fernet.generate_key().decode()
-
-
-def _read_or_make(path: Path, make: Callable[[], str]) -> str:
-    """The secret in a file, made by whichever process comes first. The file appears whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(make())
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                with contextlib.suppress(FileExistsError):
-                    os.link(draft, path)  # unlike a rename it never replaces what another process just made
-            finally:
-                draft.unlink()
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            path.chmod(0o600)
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as failure:
-        raise Invalid(f"the secret {path} cannot be read or made: {failure}", field="app.data_dir") from failure

@@ -15,6 +15,7 @@ from weft.api.exchange import caller_of, exchange_of
 from weft.api.rate_limit import charge
 from weft.auth.parts import AuthParts
 from weft.auth.proof import Proof
+from weft.auth.witness import Actor, enter_actor, stranger
 from weft.core.errors import NotAllowed, Unauthenticated
 from weft.core.principal import Principal, Scope
 
@@ -32,7 +33,9 @@ def auth_parts(request: Request) -> AuthParts:
 async def prove(request: Request, parts: Annotated[AuthParts, Depends(auth_parts)]) -> Proof:
     """Who asks. Raises Unauthenticated, or NotAllowed for a cookie without its CSRF token."""
     proof = await parts.authenticator.prove(caller_of(request))
-    exchange_of(request).principal = proof.principal
+    exchange = exchange_of(request)
+    exchange.principal = proof.principal
+    enter_actor(Actor.of(proof.principal, exchange.client_ip))
     return proof
 
 
@@ -90,8 +93,9 @@ async def check_again(request: Request, scope: Scope = Scope.EVENTS_READ) -> Non
     require(await auth_parts(request).authenticator.authenticate(caller_of(request)), scope)
 
 
-def _everybody() -> None:
-    """The marker of a route that is open on purpose."""
+async def _everybody(request: Request) -> None:
+    """The marker of a route that is open on purpose; who calls it is not asked."""
+    enter_actor(stranger(exchange_of(request).client_ip))
 
 
 EventsReader = Annotated[Principal, Depends(Requirement(Scope.EVENTS_READ, limit=_DASHBOARD))]
@@ -110,6 +114,7 @@ IdentifierReader = Annotated[Principal, Depends(Requirement(Scope.IDENTIFIERS_RE
 IdentifierWriter = Annotated[Principal, Depends(Requirement(Scope.IDENTIFIERS_WRITE, limit=_DASHBOARD))]
 KeyManager = Annotated[Principal, Depends(Requirement(Scope.KEYS_MANAGE))]
 UserManager = Annotated[Principal, Depends(Requirement(Scope.USERS_MANAGE))]
+AuditReader = Annotated[Principal, Depends(Requirement(Scope.AUDIT_READ, limit=_DASHBOARD))]
 SignedIn = Annotated[Principal, Depends(Requirement(None))]
 KnownReader = Annotated[Principal, Depends(Requirement(None, limit=_DASHBOARD))]
 """For a route whose scope depends on what is asked; it calls `require` itself."""

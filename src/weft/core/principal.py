@@ -25,6 +25,7 @@ class Scope(StrEnum):
     IDENTIFIERS_WRITE = "identifiers:write"
     KEYS_MANAGE = "keys:manage"
     USERS_MANAGE = "users:manage"
+    AUDIT_READ = "audit:read"
 
 
 class Role(StrEnum):
