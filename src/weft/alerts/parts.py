@@ -17,6 +17,7 @@ from weft.alerts.silence import Silences
 from weft.alerts.tenure import Bench
 from weft.alerts.why_not import WhyNots
 from weft.api.metrics import Metrics
+from weft.auth.witness import Witness, nobody
 from weft.core.clock import Clock
 from weft.core.verdict import Check, CheckRegister
 from weft.db.database import Database
@@ -53,10 +54,11 @@ class AlertParts:
         settings: AlertsSettings,
         metrics: Metrics,
         intended: Callable[[], None],
+        witness: Witness = nobody,
     ) -> Self:
         """The parts over a log and a database. `intended` is called once notifications wait in the outbox."""
         counts = Counts()
-        rulebook = Rulebook(database, catalogue, clock)
+        rulebook = Rulebook(database, catalogue, clock, witness=witness)
         bench = Bench(
             database=database,
             log=log,
@@ -76,7 +78,7 @@ class AlertParts:
             counts=counts,
             rulebook=rulebook,
             alerts=Alerts(database, clock, changed=judge.wake),
-            silences=Silences(database, clock),
+            silences=Silences(database, clock, witness=witness),
             why_nots=WhyNots(database, log, catalogue, rulebook, checks, clock),
             judge=judge,
         )

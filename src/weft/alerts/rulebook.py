@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from weft.alerts.compile import Compiled, compile_rule, query_name
 from weft.alerts.rule import Rule, RuleDefinition, read_definition
 from weft.alerts.tables import RuleRow, RuleVersionRow
+from weft.auth.witness import Action, Deed, Witness, difference, nobody
 from weft.core.clock import Clock
 from weft.core.errors import Conflict, Invalid, NotFound, Unavailable, WeftError
 from weft.core.ids import new_id
@@ -37,7 +38,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 class Rulebook:
     """Rules and their queries. The rules are the truth; queries that do not fit them are put right by `reconcile`."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, clock: Clock, *, witness: Witness = nobody) -> None:
+        self._witness = witness
         self._database = database
         self._catalogue = catalogue
         self._clock = clock
@@ -57,6 +59,7 @@ class Rulebook:
                 raise Conflict(f"there is, or was, a rule with the id {rule_id}; leave the id out to get a new one", id=rule_id)
             session.add(row)
             session.add(_version(row, by, now_us))
+            await self._tell(session, Action.CREATE, rule_id, {}, definition.to_json())
         await self._ask(row, compiled)
         return read_rule(row)
 
@@ -66,12 +69,14 @@ class Rulebook:
         compiled = compile_rule(definition, rule_id)
         async with self._database.writing() as session:
             row = await _get(session, rule_id)
-            if msgspec.json.decode(row.definition) == definition.to_json():
+            before = msgspec.json.decode(row.definition)
+            if before == definition.to_json():
                 return read_rule(row)
             await _check_name(session, definition.name, rule_id)
             row.version += 1
             _write(row, definition, compiled, now_us)
             session.add(_version(row, by, now_us))
+            await self._tell(session, Action.UPDATE, row.id, before, definition.to_json())
         await self._ask(row, compiled)
         return read_rule(row)
 
@@ -82,6 +87,7 @@ class Rulebook:
             if row.owner == BUILT_IN:
                 raise Conflict(f"the rule '{row.name}' comes with Weft; disable it instead of removing it", name=row.name)
             await session.delete(row)
+            await self._tell(session, Action.DELETE, row.id, msgspec.json.decode(row.definition), {})
         await self._ask_no_more(query_name(rule_id))
 
     async def get(self, rule_id: str) -> Rule:
@@ -140,6 +146,12 @@ class Rulebook:
         for name in asked:
             await self._ask_no_more(name)
         return versions
+
+    async def _tell(
+        self, session: AsyncSession, action: Action, rule_id: str, before: dict[str, Any], after: dict[str, Any]
+    ) -> None:
+        deed = Deed(action=action, entity_type="rule", entity_id=rule_id, changes=difference(before, after))
+        await self._witness(session, deed)
 
     async def _ask(self, row: RuleRow, compiled: Compiled) -> None:
         if not row.enabled or compiled.query is None:

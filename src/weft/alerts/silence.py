@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from weft.alerts.tables import SilenceRow
+from weft.auth.witness import Action, Deed, Witness, difference, nobody
 from weft.core.clock import Clock
 from weft.core.errors import Invalid, NotFound
 from weft.core.ids import new_id
@@ -64,7 +65,8 @@ _MATCHERS: Final = msgspec.json.Decoder(tuple[Matcher, ...])
 class Silences:
     """Silences as they are kept."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, witness: Witness = nobody) -> None:
+        self._witness = witness
         self._database = database
         self._clock = clock
 
@@ -87,6 +89,7 @@ class Silences:
         )
         async with self._database.writing() as session:
             session.add(row)
+            await self._tell(session, Action.CREATE, row, {})
         return read_silence(row)
 
     async def change(
@@ -96,10 +99,12 @@ class Silences:
         now_us = self._clock.now_us()
         async with self._database.writing() as session:
             row = await _get(session, silence_id)
+            before = _shown(row)
             starts_us = row.starts_at_us if starts_at_us is None else starts_at_us
             _check(matchers, starts_us, ends_at_us, now_us)
             row.matchers, row.comment = msgspec.json.encode(matchers).decode(), comment
             row.starts_at_us, row.ends_at_us, row.updated_at_us = starts_us, ends_at_us, now_us
+            await self._tell(session, Action.UPDATE, row, before)
         return read_silence(row)
 
     async def end(self, silence_id: str) -> Silence:
@@ -107,9 +112,11 @@ class Silences:
         now_us = self._clock.now_us()
         async with self._database.writing() as session:
             row = await _get(session, silence_id)
+            before = _shown(row)
             row.ends_at_us = min(row.ends_at_us, now_us)
             row.starts_at_us = min(row.starts_at_us, row.ends_at_us)
             row.updated_at_us = now_us
+            await self._tell(session, Action.DELETE, row, before)
         return read_silence(row)
 
     async def get(self, silence_id: str) -> Silence:
@@ -127,6 +134,11 @@ class Silences:
             total = await session.scalar(select(func.count()).select_from(chosen.subquery()))
             rows = await session.scalars(chosen.order_by(SilenceRow.id.desc()).offset(skip).limit(limit))
             return [read_silence(row) for row in rows], total or 0
+
+    async def _tell(self, session: AsyncSession, action: Action, row: SilenceRow, before: Mapping[str, Any]) -> None:
+        changes = difference(before, _shown(row))
+        if changes:
+            await self._witness(session, Deed(action=action, entity_type="silence", entity_id=row.id, changes=changes))
 
 
 async def list_on(session: AsyncSession, now_us: int) -> list[Silence]:
@@ -156,6 +168,15 @@ def labels_of(
     fields = {name: (str(value),) for name, value in key.items() if value is not None}
     known = {"rule": (rule_name,), "rule_id": (rule_id,), "tag": tuple(tags)}
     return fields | known | ({"level": (level,)} if level else {})
+
+
+def _shown(row: SilenceRow) -> dict[str, Any]:
+    return {
+        "matchers": msgspec.json.decode(row.matchers),
+        "starts_at_us": row.starts_at_us,
+        "ends_at_us": row.ends_at_us,
+        "comment": row.comment,
+    }
 
 
 async def _get(session: AsyncSession, silence_id: str) -> SilenceRow:

@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from weft.auth.witness import Action, Deed, Witness, difference, nobody
 from weft.core.batch import Batch
 from weft.core.clock import Clock
 from weft.core.errors import Busy, Conflict, NotFound, TooLarge, Unavailable
@@ -50,7 +51,8 @@ class StoredQuery:
 class Catalogue:
     """Stores queries. Two processes that change one query at a time are told apart by the database."""
 
-    def __init__(self, database: Database, log: Log, clock: Clock, *, limit: int = 10_000) -> None:
+    def __init__(self, database: Database, log: Log, clock: Clock, *, limit: int = 10_000, witness: Witness = nobody) -> None:
+        self._witness = witness
         self._database = database
         self._log = log
         self._clock = clock
@@ -66,13 +68,16 @@ class Catalogue:
         now_us = self._clock.now_us()
         async with self._database.writing() as session:
             row = await session.scalar(select(QueryRow).where(QueryRow.name == query.name).with_for_update())
+            before: dict[str, Any] = {}
             if row is None:
                 row = QueryRow(name=query.name, owner=owner, topic=query.topic, version=0, created_at_us=now_us)
             elif row.removed_at_us is None:
                 _check_owner(row, owner, only_new=only_new)
                 newest = await session.get_one(QueryVersionRow, (row.name, row.version))
+                before = msgspec.json.decode(newest.definition)
                 if _asks_the_same(newest, query):
                     newest.definition = _encoded(query)
+                    await self._record(session, row, before, query.written())
                     return row.version
             await self._check_room(session, row)
             if row.removed_at_us is not None:
@@ -86,6 +91,7 @@ class Catalogue:
                 )
             )
             version = row.version
+            await self._record(session, row, before, query.written())
         await self._tell(_PUT, query.name, version, owner, query.written())
         return version
 
@@ -99,6 +105,8 @@ class Catalogue:
                 _check_owner(row, owner, only_new=False)
             row.removed_at_us = row.changed_at_us = self._clock.now_us()
             version, was_of = row.version, row.owner
+            newest = await session.get_one(QueryVersionRow, (row.name, row.version))
+            await self._record(session, row, msgspec.json.decode(newest.definition), {})
         await self._tell(_REMOVED, name, version, was_of, None)
 
     async def get(self, name: str) -> StoredQuery:
@@ -144,6 +152,14 @@ class Catalogue:
             rows = (await session.execute(page.offset(skip).limit(limit))).all()
             total = await session.scalar(select(func.count()).select_from(QueryRow).where(*alive))
         return [_stored(row, version) for row, version in rows], total or 0
+
+    async def _record(self, session: AsyncSession, row: QueryRow, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Queries of rules and of Weft follow from what is written down elsewhere."""
+        changes = difference(before, after)
+        if not changes or _kind(row.owner) != "user":
+            return
+        action = Action.CREATE if not before else Action.UPDATE if after else Action.DELETE
+        await self._witness(session, Deed(action=action, entity_type="query", entity_id=row.name, changes=changes))
 
     async def _check_room(self, session: AsyncSession, row: QueryRow) -> None:
         alive = select(func.count()).select_from(QueryRow).where(QueryRow.removed_at_us.is_(None), QueryRow.name != row.name)

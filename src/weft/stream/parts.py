@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from weft.api.metrics import Metrics
+from weft.auth.witness import Witness, nobody
 from weft.core.clock import Clock
 from weft.core.verdict import Check
 from weft.db.database import Database
@@ -36,10 +37,18 @@ class StreamParts:
 
     @classmethod
     def of(
-        cls, *, log: Log, store: EventStore, database: Database, clock: Clock, settings: StreamSettings, metrics: Metrics
+        cls,
+        *,
+        log: Log,
+        store: EventStore,
+        database: Database,
+        clock: Clock,
+        settings: StreamSettings,
+        metrics: Metrics,
+        witness: Witness = nobody,
     ) -> Self:
         """The parts over a log, a store and a database."""
-        catalogue = Catalogue(database, log, clock, limit=settings.query_limit)
+        catalogue = Catalogue(database, log, clock, limit=settings.query_limit, witness=witness)
         tally = Tally(metrics)
         return cls(
             log=log,

@@ -13,6 +13,7 @@ from weft.alerts.notify.port import Channel, Outgoing
 from weft.alerts.notify.tables import ChannelRow
 from weft.alerts.notify.template import check_template
 from weft.auth.secrets import MASK, Cipher
+from weft.auth.witness import Action, Change, Deed, Witness, difference, nobody
 from weft.core.clock import Clock
 from weft.core.errors import Conflict, Invalid, NotFound, TooLarge
 from weft.core.ids import new_id
@@ -38,7 +39,10 @@ class ChannelPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Directory:
     """The channels of one installation."""
 
-    def __init__(self, database: Database, *, cipher: Cipher, outgoing: Outgoing, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, cipher: Cipher, outgoing: Outgoing, clock: Clock, witness: Witness = nobody
+    ) -> None:
+        self._witness = witness
         self._database = database
         self._cipher = cipher
         self._outgoing = outgoing
@@ -51,6 +55,7 @@ class Directory:
         async with self._database.writing() as session:
             await self._fill(session, row, plan, {})
             session.add(row)
+            await self._tell(session, Action.CREATE, row.id, difference({}, self._shown(row)))
         return row
 
     async def replace(self, channel: str, plan: ChannelPlan) -> ChannelRow:
@@ -59,7 +64,11 @@ class Directory:
             row = await _get(session, channel)
             if plan.kind != row.kind:
                 raise Invalid(f"a channel's kind stays, and '{row.name}' is of the kind {row.kind}", field="kind")
+            before, secrets = self._shown(row), self._secrets(row)
             await self._fill(session, row, plan, self._options(row))
+            renewed = difference(secrets, self._secrets(row))
+            changes = difference(before, self._shown(row)) | {f"settings.{name}": Change(MASK, MASK) for name in renewed}
+            await self._tell(session, Action.UPDATE, row.id, changes)
         return row
 
     async def get(self, channel: str) -> ChannelRow:
@@ -78,7 +87,9 @@ class Directory:
     async def remove(self, channel: str) -> None:
         """Forget a channel. What waits for it ends as refused. Raises NotFound."""
         async with self._database.writing() as session:
-            await session.delete(await _get(session, channel))
+            row = await _get(session, channel)
+            await session.delete(row)
+            await self._tell(session, Action.DELETE, row.id, difference(self._shown(row), {}))
 
     def plan_of(self, row: ChannelRow) -> ChannelPlan:
         """A channel as it may be shown: each secret is only said to be there."""
@@ -129,6 +140,14 @@ class Directory:
         secrets = {name: value for name, value in options.items() if name in secret}
         row.secrets = self._cipher.encrypt(_packed(secrets)) if secrets else None
         row.updated_at_us = self._clock.now_us()
+
+    async def _tell(self, session: AsyncSession, action: Action, channel_id: str, changes: Mapping[str, Change]) -> None:
+        if changes:
+            await self._witness(session, Deed(action=action, entity_type="channel", entity_id=channel_id, changes=changes))
+
+    def _shown(self, row: ChannelRow) -> dict[str, Any]:
+        plan = msgspec.structs.asdict(self.plan_of(row))
+        return {**{f"settings.{name}": value for name, value in plan.pop("settings").items()}, **plan}
 
     def _options(self, row: ChannelRow) -> dict[str, Any]:
         return {**_OBJECT.decode(row.settings), **self._secrets(row)}

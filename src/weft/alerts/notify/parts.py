@@ -11,6 +11,7 @@ from weft.alerts.notify.post import Poster
 from weft.alerts.notify.settings import NotifySettings
 from weft.api.metrics import Metrics
 from weft.auth.secrets import Cipher
+from weft.auth.witness import Witness, nobody
 from weft.core.clock import Clock
 from weft.core.verdict import Check
 from weft.db.database import Database
@@ -29,7 +30,15 @@ class NotifyParts:
 
     @classmethod
     def of(
-        cls, database: Database, log: Log, *, cipher: Cipher, settings: NotifySettings, environment: str, clock: Clock
+        cls,
+        database: Database,
+        log: Log,
+        *,
+        cipher: Cipher,
+        settings: NotifySettings,
+        environment: str,
+        clock: Clock,
+        witness: Witness = nobody,
     ) -> "NotifyParts":
         """Everything about notifications on one database. Raises Invalid where `allowed_hosts` cannot be read."""
         destinations = Destinations(settings.allowed_hosts, environment=environment)
@@ -39,7 +48,7 @@ class NotifyParts:
             timeout_s=settings.send_timeout_s,
             clock=clock,
         )
-        directory = Directory(database, cipher=cipher, outgoing=outgoing, clock=clock)
+        directory = Directory(database, cipher=cipher, outgoing=outgoing, clock=clock, witness=witness)
         deliverer = Deliverer(database, log, directory=directory, settings=settings, clock=clock)
         return cls(settings=settings, clock=clock, database=database, directory=directory, deliverer=deliverer)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, delete, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from weft.auth.witness import Action, Deed, Witness, difference, nobody
 from weft.core.clock import Clock
 from weft.core.errors import Conflict, NotAllowed, NotFound, TooLarge
 from weft.core.ids import new_id
@@ -50,7 +51,8 @@ BUILT_IN: Final = Dashboard(id=DEFAULT_ID, draft=DEFAULT, version=1)
 class Dashboards:
     """Every dashboard of this installation."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, witness: Witness = nobody) -> None:
+        self._witness = witness
         self._database = database
         self._clock = clock
 
@@ -93,6 +95,7 @@ class Dashboards:
                     f"an account may have {MOST_OF_ONE} dashboards; delete one", limit=MOST_OF_ONE, unit="dashboards"
                 )
             session.add(row)
+            await self._tell(session, Action.CREATE, row.id, {}, _shown(row))
         return _read(row)
 
     async def change(self, dashboard_id: str, draft: Draft, viewer: Viewer, *, version: int | None) -> Dashboard:
@@ -104,6 +107,7 @@ class Dashboards:
         async with self._database.writing() as session:
             row = await _own_row(session, dashboard_id, viewer)
             _check_version(row, version)
+            before = _shown(row)
             values = {"name": draft.name, "description": draft.description, "shared": draft.shared, "panels": panels}
             same = (DashboardRow.id == row.id, DashboardRow.version == row.version)
             times = {"version": row.version + 1, "updated_at_us": self._clock.now_us()}
@@ -111,6 +115,7 @@ class Dashboards:
             if not done.rowcount:  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType] - an UPDATE has one
                 raise _changed(row.version)
             await session.refresh(row)
+            await self._tell(session, Action.UPDATE, row.id, before, _shown(row))
             return _read(row)
 
     async def remove(self, dashboard_id: str, viewer: Viewer, *, version: int | None) -> None:
@@ -118,7 +123,26 @@ class Dashboards:
         async with self._database.writing() as session:
             row = await _own_row(session, dashboard_id, viewer)
             _check_version(row, version)
+            before = _shown(row)
             await session.execute(delete(DashboardRow).where(DashboardRow.id == row.id))
+            await self._tell(session, Action.DELETE, dashboard_id, before, {})
+
+    async def _tell(
+        self, session: AsyncSession, action: Action, dashboard_id: str, before: dict[str, Any], after: dict[str, Any]
+    ) -> None:
+        changes = difference(before, after)
+        if changes:
+            await self._witness(session, Deed(action=action, entity_type="dashboard", entity_id=dashboard_id, changes=changes))
+
+
+def _shown(row: DashboardRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "description": row.description,
+        "shared": row.shared,
+        "owner_id": row.owner_id,
+        "panels": msgspec.json.decode(row.panels),
+    }
 
 
 def _written(draft: Draft) -> str:
