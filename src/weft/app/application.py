@@ -24,6 +24,7 @@ from weft.app.plan import Plan
 from weft.app.process import Asgi
 from weft.app.resources import Resources, log_folder
 from weft.app.shared_limits import SharedCounters
+from weft.audit.routes import router as ledger
 from weft.auth.checks import auth_checks
 from weft.auth.routes import router as accounts
 from weft.cache.checks import checks as cache_checks
@@ -142,9 +143,9 @@ async def common(resources: Resources) -> Parts:
     if resources.appends:
         upkeep = (Trimmer(log, settings=settings.log), Ticker(log, settings=settings.log, clock=resources.clock))
     return Parts(
-        routers=(operations, accounts, verdict.router),
+        routers=(operations, accounts, ledger, verdict.router),
         workers=(gauges, auth.revocations, *upkeep),
-        state={"auth": auth, "query": query},
+        state={"auth": auth, "audit": await resources.ledger(), "query": query},
         checks={
             **log_checks(log, clock=resources.clock, folder=log_folder(settings.app), appends=resources.appends),
             **cache_checks(cache),

@@ -1,4 +1,4 @@
-"""What a process holds open: log, store, database, accounts. Opened on first need, once, and closed in reverse order."""
+"""What a process holds open: log, store, database, accounts, ledger. Opened when first needed, closed in reverse order."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,6 +13,7 @@ from weft.api.health import HealthRegister
 from weft.api.metrics import Metrics
 from weft.app.settings import AppSettings, Settings
 from weft.app.tail import FreshStore
+from weft.audit.ledger import Ledger
 from weft.auth.parts import AuthParts, open_auth
 from weft.cache.circuit import Circuit
 from weft.cache.port import Cache
@@ -56,6 +57,7 @@ class Resources:
         self._store: EventStore | None = None
         self._cache: Circuit | None = None
         self._database: Database | None = None
+        self._ledger: Ledger | None = None
         self._auth: AuthParts | None = None
         self._query: QueryParts | None = None
         self._identifiers: IdentifierParts | None = None
@@ -156,6 +158,12 @@ class Resources:
             self._database = database
         return self._database
 
+    async def ledger(self) -> Ledger:
+        """Where every change and sign-in is written down."""
+        if self._ledger is None:
+            self._ledger = Ledger(await self.database(), self.clock)
+        return self._ledger
+
     async def auth(self) -> AuthParts:
         """Accounts and everything that proves who asks."""
         if self._auth is None:
@@ -167,6 +175,7 @@ class Resources:
                 clock=self.clock,
                 cache=await self.cache(),
                 trusted_origins=self.settings.api.cors_origins if self.settings.api.cors_credentials else (),
+                witness=(await self.ledger()).record,
             )
         return self._auth
 

@@ -14,6 +14,8 @@ from weft.app.resources import Resources
 from weft.app.settings import AppSettings
 from weft.app.write_store import write_store
 from weft.identifiers import routes as identifiers
+from weft.audit.key import load_signing_key
+from weft.audit.signer import RootSigner
 from weft.ingest import routes as doors
 from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
@@ -66,7 +68,10 @@ async def dashboard(resources: Resources) -> Parts:
     return Parts(
         routers=(metrics.router, series.router, topics.router, live.router, dashboards.router, identifiers.router),
         workers=(query.feeds, query.views),
-        state={"dashboards": Dashboards(await resources.database(), resources.clock), "identifiers": names},
+        state={
+            "dashboards": Dashboards(await resources.database(), resources.clock, witness=(await resources.ledger()).record),
+            "identifiers": names,
+        },
         checks=query.own_checks(),
         draining=(query.drain,),
     )
@@ -81,6 +86,7 @@ async def analytics(resources: Resources) -> Parts:
         clock=resources.clock,
         settings=resources.settings.stream,
         metrics=resources.metrics,
+        witness=(await resources.ledger()).record,
     )
     return Parts(routers=(queries.router,), workers=(stream.runner,), state={"stream": stream}, checks=stream.own_checks())
 
@@ -89,6 +95,7 @@ async def alerting(resources: Resources) -> Parts:
     """Rules and alerts: their routes, the worker that judges, and the one that tells people."""
     settings = resources.settings
     database, log, auth = await resources.database(), await resources.log(), await resources.auth()
+    witness = (await resources.ledger()).record
     notify = NotifyParts.of(
         database,
         log,
@@ -96,6 +103,7 @@ async def alerting(resources: Resources) -> Parts:
         settings=settings.alerts.notify,
         environment=settings.app.environment,
         clock=resources.clock,
+        witness=witness,
     )
     alerts = AlertParts.of(
         log=log,
@@ -106,6 +114,7 @@ async def alerting(resources: Resources) -> Parts:
         settings=settings.alerts,
         metrics=resources.metrics,
         intended=notify.deliverer.wake,
+        witness=witness,
     )
     notify.show(resources.metrics)
     trials = RuleTrials.of(log=log, store=await resources.store(), clock=resources.clock, settings=settings.stream)
@@ -118,16 +127,22 @@ async def alerting(resources: Resources) -> Parts:
 
 
 async def storage(resources: Resources) -> Parts:
-    """The store's writer, events read back, events erased, and identifiers registered at their agencies."""
+    """The store's writer, events read back, events erased, identifiers registered at their agencies; and, as the one role that
+    plays once, the ledger's signer."""
     log, store = await resources.log(), await resources.store()
     query, names = await resources.query(), await resources.identifiers()
+    signer = RootSigner(
+        await resources.database(),
+        load_signing_key(resources.settings.audit.key_file, resources.settings.app.data_dir / "secrets"),
+        clock=resources.clock,
+    )
     writer = await write_store(log, store, resources.clock)
     resources.metrics.add_counter(
         "store_writer_events_total", "Events this process handed to the store.", (), lambda: [((), writer.events_total)]
     )
     return Parts(
         routers=(events.router, erasures.router, topics.router, dead_letters.router, identifiers.router),
-        workers=(writer, query.feeds, query.views, names.registrar),
+        workers=(writer, signer, query.feeds, query.views, names.registrar),
         state={"identifiers": names},
         checks={**store_checks(store, settings=resources.settings.store), **names.own_checks()},
         draining=(query.drain,),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from weft.app.settings import Settings
+from weft.audit.key import load_signing_key
 from weft.auth.secrets import load_secrets
 
 
@@ -11,4 +12,5 @@ def make_secrets(settings: Settings) -> list[Path]:
     folder = settings.app.data_dir / "secrets"
     before = set(folder.glob("*.key"))
     load_secrets(settings.auth, folder, environment=settings.app.environment)
+    load_signing_key(settings.audit.key_file, folder)
     return sorted(set(folder.glob("*.key")) - before)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.alerts.settings import AlertsSettings
 from weft.api.settings import ApiSettings
+from weft.audit.settings import AuditSettings
 from weft.auth.settings import AuthSettings
 from weft.cache.settings import CacheSettings
 from weft.db.settings import DbSettings
@@ -98,6 +99,7 @@ class Settings(BaseModel):
     db: DbSettings = DbSettings()
     api: ApiSettings = ApiSettings()
     auth: AuthSettings = AuthSettings()
+    audit: AuditSettings = AuditSettings()
     ingest: IngestSettings = IngestSettings()
     query: QuerySettings = QuerySettings()
     stream: StreamSettings = StreamSettings()

@@ -6,6 +6,7 @@ import typer
 
 from weft.cli import (
     alerts,
+    audit,
     channels,
     configure,
     db,
@@ -62,6 +63,7 @@ app.add_typer(store.app, name="store")
 app.add_typer(db.app, name="db")
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 app.add_typer(configure.app, name="config")
 
 

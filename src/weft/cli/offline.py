@@ -19,12 +19,14 @@ def with_resources(config: Path | None, data_dir: Path | None, work: "Callable[[
 
     from weft import __version__
     from weft.app.resources import Needs, Resources
+    from weft.auth.witness import COMMAND_LINE, enter_actor
     from weft.core.clock import SystemClock
 
     settings = read_configuration(config, data_dir).settings
     _keep_output_clean()
 
     async def run() -> T:
+        enter_actor(COMMAND_LINE)
         async with Resources(settings, Needs(service="cli"), clock=SystemClock(), version=__version__) as resources:
             return await work(resources)
 

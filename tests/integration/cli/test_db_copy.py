@@ -33,12 +33,13 @@ def test_accounts_move_to_postgresql_and_work_there(weft: Weft, postgres_server:
     assert weft("users", "create", "ada@example.org", "--password", "correct horse battery")[0] == 0
     code, answer, _ = weft("db", "copy", "--to", url, "--format", "json")
     told = json.loads(answer)
-    assert (code, told["same"], told["rows"]) == (0, True, 1)
-    assert {table["table"]: table["rows_copied"] for table in told["tables"]}["users"] == 1
+    assert (code, told["same"], told["rows"]) == (0, True, 3)
+    copied = {table["table"]: table["rows_copied"] for table in told["tables"]}
+    assert (copied["users"], copied["audit_entries"], copied["audit_head"]) == (1, 1, 1), "the ledger goes along"
 
     code, _, why = weft("db", "copy", "--to", url)
     assert code == 1
-    assert "already holds 1 rows in 'users'" in why
+    assert "already holds 1 rows in 'audit_entries'" in why
 
     (tmp_path / "config.yaml").write_text(f"db:\n  url: {url}\n")
     code, answer, _ = weft("users", "list", "--format", "csv")
@@ -47,7 +48,7 @@ def test_accounts_move_to_postgresql_and_work_there(weft: Weft, postgres_server:
 
     code, answer, note = weft("db", "copy", "--to", f"sqlite:///{tmp_path / 'back.db'}")
     assert code == 0
-    assert "Both sides hold the same 1 rows." in answer
+    assert "Both sides hold the same 3 rows." in answer
     assert "secrets" in note
 
     assert weft("db", "copy", "--to", url)[0] == 2, "onto itself"
