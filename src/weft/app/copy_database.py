@@ -13,6 +13,7 @@ from weft.db.engine import read_url
 TABLES: Final = (
     "weft.alerts.notify.tables",
     "weft.alerts.tables",
+    "weft.audit.tables",
     "weft.auth.tables",
     "weft.db.tables",
     "weft.identifiers.tables",

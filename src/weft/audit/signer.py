@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 
 from weft.audit.entry import Root
 from weft.audit.key import SigningKey
-from weft.audit.tables import HeadRow, RootRow
+from weft.audit.tables import EntryRow, HeadRow, RootRow
 from weft.core.clock import Clock
 from weft.core.errors import Conflict, WeftError
 from weft.core.times import DAY_US, SECOND_US, to_datetime
@@ -50,13 +50,15 @@ class RootSigner:
             await asyncio.sleep(min(left_s, _LONGEST_WAIT_S))
 
     async def look(self) -> Root | None:
-        """Sign yesterday, where there is anything to sign and no root yet. The log line is a copy outside of the database."""
+        """Sign yesterday, where the ledger is that old and has no root yet. The log line is a copy outside of the database."""
         now_us = self._clock.now_us()
+        today_us = now_us - now_us % DAY_US
         day = to_datetime(now_us - DAY_US).date().isoformat()
         async with self._database.reading() as session:
             known = await session.scalar(select(RootRow.day).where(RootRow.day == day))
+            began_us = await session.scalar(select(EntryRow.at_us).where(EntryRow.number == 1))
             head = (await session.execute(select(HeadRow.number, HeadRow.hash))).one_or_none()
-        if known is not None or head is None:
+        if known is not None or head is None or began_us is None or began_us >= today_us:
             return None
         root = self._key.sign(Root(day=day, number=head[0], hash=head[1], signed_at_us=now_us, key_id=""))
         fields = msgspec.structs.asdict(root)

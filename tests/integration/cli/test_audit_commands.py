@@ -13,7 +13,9 @@ from weft.audit.key import load_signing_key
 from weft.audit.signer import RootSigner
 from weft.cli.main import main
 from weft.core.clock import SystemClock
+from weft.core.times import DAY_US
 from weft.db.database import Database
+from weft.testing.clock import ManualClock
 
 Weft = Callable[..., tuple[int, str, str]]
 
@@ -43,7 +45,9 @@ def folder(weft: Weft, tmp_path: Path) -> Path:
 
     async def sign() -> None:
         database = Database(f"sqlite:///{data_dir / 'weft.db'}")
-        await RootSigner(database, load_signing_key(None, data_dir / "secrets"), clock=SystemClock()).look()
+        await RootSigner(
+            database, load_signing_key(None, data_dir / "secrets"), clock=ManualClock(SystemClock().now_us() + DAY_US)
+        ).look()
         await database.close()
 
     asyncio.run(sign())
