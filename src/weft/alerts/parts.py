@@ -52,7 +52,6 @@ class AlertParts:
         checks: CheckRegister,
         clock: Clock,
         settings: AlertsSettings,
-        metrics: Metrics,
         intended: Callable[[], None],
         witness: Witness = nobody,
     ) -> Self:
@@ -69,7 +68,6 @@ class AlertParts:
             intended=intended,
         )
         judge = Judge(bench, checks)
-        _measure(metrics, counts)
         return cls(
             log=log,
             database=database,
@@ -82,6 +80,10 @@ class AlertParts:
             why_nots=WhyNots(database, log, catalogue, rulebook, checks, clock),
             judge=judge,
         )
+
+    def show(self, metrics: Metrics) -> None:
+        """Export what is counted."""
+        _measure(metrics, self.counts)
 
     def own_checks(self) -> dict[str, Check]:
         """The checks of this room, for the register."""

@@ -13,9 +13,9 @@ from weft.app.parts import Parts
 from weft.app.resources import Resources
 from weft.app.settings import AppSettings
 from weft.app.write_store import write_store
-from weft.identifiers import routes as identifiers
 from weft.audit.key import load_signing_key
 from weft.audit.signer import RootSigner
+from weft.identifiers import routes as identifiers
 from weft.ingest import routes as doors
 from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
@@ -112,10 +112,10 @@ async def alerting(resources: Resources) -> Parts:
         checks=resources.checks,
         clock=resources.clock,
         settings=settings.alerts,
-        metrics=resources.metrics,
         intended=notify.deliverer.wake,
         witness=witness,
     )
+    alerts.show(resources.metrics)
     notify.show(resources.metrics)
     trials = RuleTrials.of(log=log, store=await resources.store(), clock=resources.clock, settings=settings.stream)
     return Parts(
