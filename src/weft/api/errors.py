@@ -65,6 +65,9 @@ _NAME_OF: Final = {
     504: "Timeout",
 }
 
+_UNAUTHORIZED: Final = "Unauthorized"
+"""FastAPI-users' word where nobody is signed in; StreamWeave's clients read it."""
+
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
@@ -144,6 +147,8 @@ def _problem_of_ours(error: errors.WeftError) -> Problem:
         headers.append(("X-RateLimit-Limit", str(details["limit"])))
         headers.append(("X-RateLimit-Remaining", "0"))
         headers.append(("X-RateLimit-Reset", str(details["reset"])))
+    if isinstance(error, errors.Unauthenticated):
+        beside["detail"] = _UNAUTHORIZED
     if "code" in details:
         beside["detail"] = details["code"]
     return Problem(status=status, error=name, message=error.message, details=details, headers=tuple(headers), beside=beside)

@@ -16,6 +16,7 @@ TABLES: Final = (
     "weft.audit.tables",
     "weft.auth.tables",
     "weft.db.tables",
+    "weft.inventory.tables",
     "weft.identifiers.tables",
     "weft.query.dashboards.tables",
     "weft.stream.tables",

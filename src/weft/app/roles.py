@@ -19,6 +19,8 @@ from weft.identifiers import routes as identifiers
 from weft.ingest import routes as doors
 from weft.ingest.host_turn import HostTurn
 from weft.ingest.parts import IngestParts
+from weft.inventory import routes as inventory
+from weft.inventory.parts import InventoryParts
 from weft.query.dashboards import routes as dashboards
 from weft.query.dashboards.catalogue import Dashboards
 from weft.query.routes import dead_letters, erasures, events, live, metrics, series, topics
@@ -59,18 +61,30 @@ async def ingestion(resources: Resources) -> Parts:
 
 
 async def dashboard(resources: Resources) -> Parts:
-    """Figures, series, live feeds, saved dashboards, identifiers resolved and the verdict."""
-    query, names = await resources.query(), await resources.identifiers()
+    """Figures, series, live feeds, saved dashboards, identifiers resolved, the verdict, and the inventory."""
+    query, names, auth = await resources.query(), await resources.identifiers(), await resources.auth()
+    database, witness = await resources.database(), (await resources.ledger()).record
+    kept = InventoryParts.of(database, cipher=auth.cipher, witness=witness, clock=resources.clock)
+    await kept.renew_secrets()
     views, shown = query.views, resources.metrics
     shown.add_gauge("live_subscriptions", "Live subscriptions that are open.", (), lambda: [((), views.seats)])
     shown.add_gauge("live_views", "Different views that live subscriptions share.", (), lambda: [((), len(views))])
     shown.add_gauge("live_memory_bytes", "Newest events kept in memory for live views.", (), lambda: [((), views.size_bytes)])
     return Parts(
-        routers=(metrics.router, series.router, topics.router, live.router, dashboards.router, identifiers.router),
+        routers=(
+            metrics.router,
+            series.router,
+            topics.router,
+            live.router,
+            dashboards.router,
+            identifiers.router,
+            inventory.router,
+        ),
         workers=(query.feeds, query.views),
         state={
-            "dashboards": Dashboards(await resources.database(), resources.clock, witness=(await resources.ledger()).record),
+            "dashboards": Dashboards(database, resources.clock, witness=witness),
             "identifiers": names,
+            "inventory": kept,
         },
         checks=query.own_checks(),
         draining=(query.drain,),

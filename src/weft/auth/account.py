@@ -250,7 +250,7 @@ def _shown(user: User) -> dict[str, Any]:
 async def _get(session: AsyncSession, user_id: str) -> User:
     user = await session.get(User, user_id)
     if user is None:
-        raise NotFound(f"there is no account '{user_id[:64]}'")
+        raise NotFound(f"there is no account '{user_id[:64]}'", code="User not found")
     return user
 
 

@@ -1,7 +1,7 @@
 """Routes of a person's own account: register, verify, reset, look at it, change it."""
 
 import logging
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -60,13 +60,6 @@ class UserRead(BaseModel):
             last_login_at=None if user.last_login_us is None else to_text(user.last_login_us),
             deleted_at=None if user.deleted_at_us is None else to_text(user.deleted_at_us),
         )
-
-
-class Me(UserRead):
-    """An account with what it belongs to."""
-
-    groups: list[dict[str, Any]] = []
-    projects: list[dict[str, Any]] = []
 
 
 class Registration(BaseModel):
@@ -164,12 +157,6 @@ async def reset_password(body: ResetRequest, parts: AuthPartsOf) -> None:
 async def read_me(_: SignedIn, proof: ProofOf, parts: AuthPartsOf) -> UserRead:
     """The account that is signed in."""
     return UserRead.of(await parts.accounts.get(person(proof)))
-
-
-@router.get("/api/me", summary="Your account, and what it belongs to")
-async def read_me_with_groups(_: SignedIn, proof: ProofOf, parts: AuthPartsOf) -> Me:
-    """The account that is signed in."""
-    return Me.model_validate(UserRead.of(await parts.accounts.get(person(proof))).model_dump())
 
 
 @router.patch("/users/me", summary="Change your address or password")

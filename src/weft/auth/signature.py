@@ -17,10 +17,13 @@ from weft.auth.parts import AuthParts
 from weft.auth.proof import Proof
 from weft.auth.witness import Actor, enter_actor, stranger
 from weft.core.errors import NotAllowed, Unauthenticated
-from weft.core.principal import Principal, Scope
+from weft.core.principal import SCOPES_OF, Principal, Role, Scope
 
 _DASHBOARD: Final = "dashboard"
 """The rate limit of everything people and their pages ask."""
+ADMINISTRATORS_ONLY: Final = "Admin access required"
+"""What StreamWeave's clients read in `detail` where a scope is one that administrators alone have."""
+_LESS: Final = SCOPES_OF[Role.OPERATOR]
 _bearer: Final = OAuth2PasswordBearer(tokenUrl="/auth/jwt/login", scheme_name="password", auto_error=False)
 _key: Final = APIKeyHeader(name="X-API-Key", scheme_name="api_key", auto_error=False)
 
@@ -85,7 +88,8 @@ def require(principal: Principal, scope: Scope | None) -> Principal:
         return principal
     if principal.kind == "anonymous":
         raise Unauthenticated(f"sign in first, or send an API key with the scope '{scope}'", scope=scope.value)
-    raise NotAllowed(f"{principal.name} does not have the scope '{scope}'", scope=scope.value)
+    known = {} if scope in _LESS else {"code": ADMINISTRATORS_ONLY}
+    raise NotAllowed(f"{principal.name} does not have the scope '{scope}'", scope=scope.value, **known)
 
 
 async def check_again(request: Request, scope: Scope = Scope.EVENTS_READ) -> None:
@@ -110,6 +114,9 @@ AlertHandler = Annotated[Principal, Depends(Requirement(Scope.ALERTS_HANDLE, lim
 RuleWriter = Annotated[Principal, Depends(Requirement(Scope.RULES_WRITE, limit=_DASHBOARD))]
 ChannelManager = Annotated[Principal, Depends(Requirement(Scope.CHANNELS_MANAGE, limit=_DASHBOARD))]
 DashboardWriter = Annotated[Principal, Depends(Requirement(Scope.DASHBOARDS_WRITE, limit=_DASHBOARD))]
+InventoryReader = Annotated[Principal, Depends(Requirement(Scope.INVENTORY_READ, limit=_DASHBOARD))]
+InventoryManager = Annotated[Principal, Depends(Requirement(Scope.INVENTORY_MANAGE, limit=_DASHBOARD))]
+SecretRevealer = Annotated[Principal, Depends(Requirement(Scope.SECRETS_REVEAL, limit=_DASHBOARD))]
 IdentifierReader = Annotated[Principal, Depends(Requirement(Scope.IDENTIFIERS_READ, limit=_DASHBOARD))]
 IdentifierWriter = Annotated[Principal, Depends(Requirement(Scope.IDENTIFIERS_WRITE, limit=_DASHBOARD))]
 KeyManager = Annotated[Principal, Depends(Requirement(Scope.KEYS_MANAGE))]
@@ -117,7 +124,7 @@ UserManager = Annotated[Principal, Depends(Requirement(Scope.USERS_MANAGE))]
 AuditReader = Annotated[Principal, Depends(Requirement(Scope.AUDIT_READ, limit=_DASHBOARD))]
 SignedIn = Annotated[Principal, Depends(Requirement(None))]
 KnownReader = Annotated[Principal, Depends(Requirement(None, limit=_DASHBOARD))]
-"""For a route whose scope depends on what is asked; it calls `require` itself."""
+"""For a route about the caller's own things, or whose scope depends on what is asked; that one calls `require` itself."""
 Public = Depends(_everybody)
 """For `dependencies=[Public]`: anybody may call this route, and that was decided."""
 PublicReading = Depends(Everybody(limit=_DASHBOARD))

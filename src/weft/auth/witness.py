@@ -61,6 +61,7 @@ class Action(StrEnum):
     DELETE = "delete"
     RESTORE = "restore"
     REVOKE = "revoke"
+    REVEAL = "reveal"
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
 

@@ -15,6 +15,7 @@ from weft.cli import (
     events,
     health,
     identifiers,
+    instruments,
     keys,
     queries,
     rule_trials,
@@ -57,6 +58,7 @@ rules.app.command("export")(rule_trials.export_rules)
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(channels.app, name="channels")
+app.add_typer(instruments.app, name="instruments")
 app.add_typer(identifiers.app, name="identifiers")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(store.app, name="store")

@@ -21,6 +21,9 @@ class Scope(StrEnum):
     RULES_WRITE = "rules:write"
     CHANNELS_MANAGE = "channels:manage"
     DASHBOARDS_WRITE = "dashboards:write"
+    INVENTORY_READ = "inventory:read"
+    INVENTORY_MANAGE = "inventory:manage"
+    SECRETS_REVEAL = "secrets:reveal"
     IDENTIFIERS_READ = "identifiers:read"
     IDENTIFIERS_WRITE = "identifiers:write"
     KEYS_MANAGE = "keys:manage"
@@ -44,6 +47,7 @@ _USER: Final = frozenset(
         Scope.QUERIES_READ,
         Scope.ALERTS_READ,
         Scope.DASHBOARDS_WRITE,
+        Scope.INVENTORY_READ,
     }
 )
 _OPERATOR: Final = _USER | {

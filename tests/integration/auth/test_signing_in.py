@@ -112,6 +112,7 @@ async def test_a_session_says_who_and_what_and_until_when(weft) -> None:
         "dashboards:write",
         "events:read",
         "events:write",
+        "inventory:read",
         "queries:read",
         "verdict:read",
     ]

@@ -184,3 +184,28 @@ def test_an_answer_cut_off_by_its_reader_is_no_error(server: Process) -> None:
 
     assert len(done.stdout.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_instruments_are_added_listed_deleted_and_restored(server: Process) -> None:
+    weft(
+        server,
+        "instruments",
+        "add",
+        "NMR 500",
+        "--host",
+        "nmr.lab.local",
+        "--share",
+        "data",
+        "--port",
+        "1445",
+        "--quiet-s",
+        "2",
+    )
+    (made,) = json.loads(weft(server, "instruments", "list", "--format", "json").stdout)
+    assert (made["name"], made["cifs_port"], made["transfer_config"]) == ("NMR 500", 1445, {"quiet_s": 2.0})
+    again = weft(server, "instruments", "add", "nmr 500", "--host", "h", "--share", "s", check=False)
+    assert (again.returncode, "NMR 500" in again.stderr) == (1, True)
+    weft(server, "instruments", "delete", made["id"])
+    assert json.loads(weft(server, "instruments", "list", "--format", "json").stdout) == []
+    weft(server, "instruments", "restore", made["id"])
+    assert "NMR 500" in weft(server, "instruments", "list").stdout
