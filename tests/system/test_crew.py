@@ -46,6 +46,11 @@ class Crew(Process):
         assert self.exit_code() is None, f"it ended with {self.exit_code()}:\n{self.text}"
         return "documentation:" in self.text or None
 
+    def statuses(self) -> list[str]:
+        """How each process is, as `weft status` tells it."""
+        status = json.loads(self.weft("status", "--format", "json", check=False).stdout)
+        return [process["status"] for process in status["processes"]]
+
     def runs(self, role: str) -> list[dict[str, str]]:
         """The run files of a role's processes."""
         found: list[dict[str, str]] = []
@@ -358,8 +363,7 @@ def test_streamflows_three_addresses_are_all_that_a_crew_on_its_servers_needs(
     try:
         ids = {event_id for _ in range(6) for event_id in crew.post(10)}
         wait_until(lambda: crew.stored() == ids or None, "the store and the doors do not agree")
-        status = json.loads(crew.weft("status", "--format", "json").stdout)
-        assert [process["status"] for process in status["processes"]] == ["healthy"] * 6
+        wait_until(lambda: crew.statuses() == ["healthy"] * 6 or None, "they never were all healthy", within_s=90)
 
         for run in crew.runs("storage")[:1] + crew.runs("ingestion")[:1]:
             os.kill(int(run["pid"]), signal.SIGKILL)
