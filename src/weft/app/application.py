@@ -159,7 +159,7 @@ async def common(resources: Resources) -> Parts:
 def _probe_log(log: Log, *, appends: bool) -> Probe:
     async def look() -> None:
         state = await log.state()
-        if appends and not state.writable:
+        if not state.is_current or (appends and not state.writable):
             raise Unavailable(state.refusal or "the log refuses events")
 
     return look

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from weft.core.batch import Batch, LogBatch
 from weft.core.erasure import Erasure
+from weft.core.errors import Unavailable
 from weft.core.position import Positions, TopicPartition
 
 
@@ -73,8 +74,16 @@ class LogState:
     writable: bool = True
     refusal: str | None = None
     """Why appends are refused at the moment, in a sentence, or None."""
+    is_current: bool = True
+    """False where the log is away, and this is what was known of it last."""
     flush_p50_s: float | None = None
     flush_p99_s: float | None = None
+
+    def require_current(self) -> "LogState":
+        """Itself. Raises Unavailable where the log is away: nothing can be weighed against what it held before."""
+        if not self.is_current:
+            raise Unavailable(f"what the log holds is not known at the moment: {self.refusal}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

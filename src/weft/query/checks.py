@@ -26,7 +26,7 @@ def checks(log: Log, store: EventStore, clock: Clock, settings: QuerySettings, i
 
     async def keeps_up() -> Finding:
         store_state = await store.state()
-        return lag.finding(store_state, await log.state(), clock.steady_s())
+        return lag.finding(store_state, (await log.state()).require_current(), clock.steady_s())
 
     async def conservation() -> Finding:
         return conservation_finding(await balance(log, store, index))

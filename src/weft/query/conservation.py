@@ -70,9 +70,9 @@ def settle(store: StoreState, log: LogState, dead: Dead | None = None) -> Conser
 
 
 async def balance(log: Log, store: EventStore, index: DeadIndex) -> Conservation:
-    """The balances of this moment."""
+    """The balances of this moment. Raises Unavailable where log or store cannot be asked."""
     store_state = await store.state()
-    log_state = await log.state()
+    log_state = (await log.state()).require_current()
     return settle(store_state, log_state, await index.look(log_state))
 
 

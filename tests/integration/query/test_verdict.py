@@ -1,9 +1,13 @@
 """The verdict says what is wrong in one sentence, and the books behind it balance."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from weft.core.verdict import Finding, Level
+from weft.log.port import LogState
 from weft.testing.factories import make_row
 
 
@@ -69,6 +73,22 @@ async def test_conservation_names_where_every_event_is(lab: Any) -> None:
     assert (topics["events"]["accepted"], topics["events"]["stored"]) == (6, 6), "the log itself refused the repeat"
     assert (topics["other"]["accepted"], topics["other"]["in_flight"]) == (2, 2)
     assert all(topic["difference"] == 0 for topic in body["topics"])
+
+
+async def test_what_a_log_held_before_it_went_away_balances_nothing(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await lab.append(5)
+    known = await lab.log.state()
+
+    async def state() -> LogState:
+        return replace(known, is_current=False, refusal="the broker is away")
+
+    monkeypatch.setattr(lab.log, "state", state)
+
+    body = await lab.refused("/api/v1/conservation", 503)
+
+    assert "the broker is away" in body["message"]
+    levels = {finding["code"]: finding["level"] for finding in (await lab.get("/api/v1/verdict"))["findings"]}
+    assert levels == {"query.conservation": "unknown", "query.lag": "unknown"}
 
 
 async def test_the_books_balance_at_every_moment_while_events_arrive(lab: Any) -> None:

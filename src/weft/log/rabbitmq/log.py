@@ -272,11 +272,11 @@ class RabbitmqLog(Log):
 
     async def state(self) -> LogState:
         self._require_open()
-        refusal = self._publishing.refusal
+        refusal, is_current = self._publishing.refusal, True
         try:
             await self._shared.catch_up()
         except Unavailable as away:
-            refusal = refusal or away.message
+            refusal, is_current = refusal or away.message, False
         flushes = list(self._appender.flushes_s) if self._appender is not None else []
         return LogState(
             partitions=self._partition_states(),
@@ -287,6 +287,7 @@ class RabbitmqLog(Log):
             ],
             writable=self._may_append and refusal is None,
             refusal=refusal,
+            is_current=is_current,
             flush_p50_s=percentile(flushes, 0.5),
             flush_p99_s=percentile(flushes, 0.99),
         )

@@ -115,6 +115,7 @@ async def test_a_killed_broker_loses_nothing_and_appends_go_on_when_it_is_back(
             state = await log.state()
             assert not state.writable
             assert state.refusal
+            assert not state.is_current
             await asyncio.to_thread(rabbitmq_server.start)
             await found[0].until()
         await nothing_is_lost(log, found)
