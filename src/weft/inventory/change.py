@@ -11,7 +11,7 @@ from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from weft.auth.secrets import mask
-from weft.auth.witness import Action, Change, Deed, Witness
+from weft.auth.witness import Action, Change, Deed, Witness, difference
 from weft.core.clock import Clock
 from weft.db.database import Database
 from weft.inventory.tables import Kept
@@ -54,10 +54,9 @@ def snapshot(row: Kept) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names if name not in _OF_THE_ROW}
 
 
-def difference(before: dict[str, Any], row: Kept) -> dict[str, Change]:
+def list_changes(before: dict[str, Any], row: Kept) -> dict[str, Change]:
     """What is not as it was; secrets masked."""
-    after = snapshot(row)
-    changed = {name: (before[name], after[name]) for name in after if before[name] != after[name]}
     return {
-        name: Change(mask(old), mask(new)) if name in row.secret else Change(old, new) for name, (old, new) in changed.items()
+        name: Change(mask(change.before), mask(change.after)) if name in row.secret else change
+        for name, change in difference(before, snapshot(row)).items()
     }

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from weft.auth.witness import Action
 from weft.core.errors import Conflict, NotFound
 from weft.core.ids import new_id
-from weft.inventory.change import Unit, Units, difference, snapshot
+from weft.inventory.change import Unit, Units, list_changes, snapshot
 from weft.inventory.name import key_of
 from weft.inventory.tables import Kept, Named, Switched
 
@@ -79,7 +79,7 @@ class Shelf(Generic[Row]):
         before = snapshot(row)
         with unit.session.no_autoflush:
             await self._put(unit.session, row, values)
-        changes = difference(before, row)
+        changes = list_changes(before, row)
         if changes:
             row.updated_at_us = unit.now_us
             await unit.tell(Action.UPDATE, row.entity, row.id, changes)
